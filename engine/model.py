@@ -1,0 +1,119 @@
+"""The values that cross borders inside the engine: frozen, typed, safe to print.
+
+Stored things: `Connection`, `Execution`. A call from outside: `Command` in, `Answer` out.
+On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in `compiled_spec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.errors import Code
+
+ConnectionStatus = Literal["active", "inactive", "error"]
+ExecutionStatus = Literal["success", "error", "timeout"]
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A tenant's configured account at one integration. Times are epoch seconds. Holds no secret."""
+
+    tenant_id: str
+    connection_id: str
+    integration_id: str
+    name: str
+    config: Mapping[str, Any] = field(repr=False)
+    status: ConnectionStatus
+    created_at: float
+    updated_at: float
+    last_tested_at: float | None = None
+    last_error_at: float | None = None
+    last_error: str | None = None
+    version: int = 1
+
+    @property
+    def credentials_ref(self) -> str:
+        return f"/integrations/{self.tenant_id}/{self.connection_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One row of the log; `input` and `output` are redacted JSON text, times epoch seconds."""
+
+    execution_id: str
+    tenant_id: str
+    connection_id: str | None
+    integration_id: str | None
+    action_id: str
+    input: bytes = field(repr=False)
+    output: bytes | None = field(repr=False)
+    status: ExecutionStatus
+    error_code: str | None
+    error_message: str | None
+    latency_ms: int
+    caller_service: str | None
+    caller_ref: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a caller asks for: one action on one connection (or on the tenant's only one of an integration)."""
+
+    tenant_id: str
+    action_id: str
+    input: Mapping[str, Any] = field(repr=False)
+    connection_id: str | None = None
+    integration_id: str | None = None
+    caller_service: str | None = None
+    caller_ref: str | None = None
+    idempotency_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`error` of an answer."""
+
+    code: Code
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = None
+    provider_code: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller of an action gets: `data` on success, `error` otherwise."""
+
+    success: bool
+    execution_id: str
+    latency_ms: int
+    data: Any = field(default=None, repr=False)
+    error: Problem | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it goes onto the wire. `url` is absolute and encoded; header names keep the spec's spelling."""
+
+    method: str
+    url: str
+    headers: Pairs = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer from the wire; header names are lower-case, repeated ones joined with ', '."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
