@@ -55,7 +55,9 @@ class ExecutionQuery:
 
 
 class Connections(Protocol):
-    async def create(self, connection: Connection) -> None: ...
+    async def create(self, connection: Connection) -> None:
+        """Raises `VersionConflict` when the tenant has a connection with this id."""
+        ...
 
     async def get(self, tenant_id: str, connection_id: str) -> Connection | None: ...
 
@@ -68,6 +70,7 @@ class Connections(Protocol):
     async def update(self, connection: Connection) -> Connection:
         """Store it if the stored `version` still equals `connection.version`; returns it with the next version.
 
+        `integration_id` and `created_at` never change.
         Raises `VersionConflict` when it changed or is gone.
         """
         ...
@@ -94,7 +97,7 @@ class Secrets(Protocol):
 
 class Executions(Protocol):
     async def append(self, execution: Execution) -> None:
-        """Returns when the row would survive kill -9 of this process."""
+        """Returns when the row would survive kill -9 of this process. Raises `VersionConflict` for a known id."""
         ...
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None: ...
@@ -109,7 +112,11 @@ class Executions(Protocol):
 
 
 class State(Protocol):
-    """Compare-and-set records. Keys are text of at most 512 characters; expired records are as if absent."""
+    """Compare-and-set records. Keys are text of at most 512 characters; expired records are as if absent.
+
+    Versions are positive and say nothing but "the same as before": no record of a key ever gets a version that an
+    earlier record of that key had, so a stale `expected` never fits, also after an expiry or a delete.
+    """
 
     async def get(self, key: str) -> Record | None: ...
 
@@ -128,7 +135,13 @@ class State(Protocol):
 
 
 class Vault(Protocol):
-    """Authenticated encryption under a tenant's key. `context` is bound to the bytes: another one can't open them."""
+    """Authenticated encryption under a tenant's key. `context` is bound to the bytes: another one can't open them.
+
+    `seal` and `open` only compute once the tenant's key is at hand. The first `seal` for a tenant stores a new key and
+    may wait for the disk: `await prepare(tenant_id)` before, and it does not.
+    """
+
+    async def prepare(self, tenant_id: str) -> None: ...
 
     def seal(self, tenant_id: str, context: str, data: bytes) -> bytes: ...
 

@@ -1,0 +1,68 @@
+# Needs only Python 3.11 or newer and make. `make help` lists what there is.
+PYTHON ?= python3
+PORT ?= 8400
+DATA_DIR ?= .data
+JOBS ?= 2
+PYTEST_ARGS ?=
+SPECS ?= specs
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE += --custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run test test-slow lint format bench-quick lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make .venv with the locked packages and this project
+
+install-dev: $(VENV)/.installed-dev
+
+run: install ## Serve with the provider sandbox on port 8400 (PORT=…), data in .data
+	@exec $(BIN)/integrations serve --sandbox --port $(PORT) --data-dir $(DATA_DIR)
+
+test: lint ## Lint, types, layers, specs and all quick tests
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-slow: install-dev ## The tests that take seconds each
+	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
+
+lint: install-dev ## Style, types, layers and specs
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo 'not formatted: run make format'; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/spec-lint $(SPECS)
+
+format: install-dev ## Format and mend what can be mended mechanically
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format --quiet .
+
+bench-quick: install-dev ## The engine against hand-written clients, under a minute
+	@$(BIN)/python -m bench.quick $(BENCH_ARGS)
+
+# Hashes of every wheel for Python 3.11 and newer on every platform; existing pins stay unless UPGRADE=--upgrade.
+lock: $(BIN)/python ## Make the requirements*.lock files again
+	@$(PIP) uv
+	@$(COMPILE) $(UPGRADE) --extra aws --group dev pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
+	@$(COMPILE) --constraint requirements-dev.lock --group build -o requirements-build.lock
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed; name one with PYTHON=…'; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# Both stamps are touched last, so an install that was broken off is done again.
+$(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@

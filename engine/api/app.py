@@ -1,0 +1,140 @@
+"""The HTTP API as one ASGI application. An exchange, top to bottom:
+
+    find the route → authorise → answer 404/405 → tenant → query → body → run → reply
+
+Authorisation comes before anything else is told or read, so that a stranger learns nothing and sends nothing.
+There is no middleware: each step is a named function, and a request pays only for the steps it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Lifespan
+
+from engine.api import problems, query, routes_catalog, routes_connections, routes_execute, routes_service, wire
+from engine.api.auth import TokenGate
+from engine.api.openapi import describe
+from engine.api.operations import Body, Found, Operation, Routes
+from engine.api.site import Site
+from engine.api.wire import Call, Disconnected, Headers, Receive, Reply, Scope, Send
+from engine.connections.ports import Engine
+from engine.connections.service import ConnectionService
+from engine.errors import Issue, RequestError
+from engine.library import exact
+from engine.settings import Settings
+
+
+def create_app(
+    engine: Engine, settings: Settings, *, token_hashes: Sequence[bytes], lifespan: Lifespan[Any] | None = None
+) -> ASGIApp:
+    """The API over an engine.
+
+    `token_hashes`: SHA-256 (32 bytes each) of the service tokens in force. `lifespan` is Starlette's: an async
+    context manager around the serving time.
+    """
+    return Api(engine, settings, token_hashes, lifespan)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *routes_catalog.OPERATIONS,
+    *routes_connections.OPERATIONS,
+    *routes_execute.OPERATIONS,
+    *routes_service.OPERATIONS,
+)
+"""Everything that the API can do; the router and the OpenAPI document are made of these."""
+
+
+class Api:
+    """The application over one engine."""
+
+    def __init__(
+        self, engine: Engine, settings: Settings, token_hashes: Sequence[bytes], lifespan: Lifespan[Any] | None = None
+    ) -> None:
+        document = exact.dumps(describe(OPERATIONS, settings.public_url))
+        self._site = Site(engine, ConnectionService(engine), settings.public_url, document)
+        self._routes = Routes(OPERATIONS)
+        self._gate = TokenGate(token_hashes)
+        self._body_limit = settings.max_request_bytes
+        self._other = Router(lifespan=lifespan)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)  # start, stop, and the refusal of WebSockets
+            return
+        request_id = os.urandom(16).hex()
+        try:
+            reply = await self._exchange(scope, receive)
+        except Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001 - the border: whatever went wrong must become an answer
+            reply = problems.reply_to(error, request_id)
+        await _send(reply, request_id, send, head=scope["method"] == "HEAD")
+
+    async def _exchange(self, scope: Scope, receive: Receive) -> Reply:
+        headers = wire.single_headers(scope["headers"])
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        found = self._routes.find(path)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        operation = found.methods.get(method) if found else None
+        if operation is None or operation.access != "open":
+            self._gate.check(headers.get(b"authorization"))
+        if found is None:
+            raise RequestError("NOT_FOUND", "no such path; GET /openapi.json lists them all")
+        if operation is None:
+            return _wrong_method(found)
+        return await operation.run(self._site, await self._call(operation, found, scope, receive, headers))
+
+    async def _call(self, operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:
+        """Everything of the request that the operation declares, checked."""
+        if operation.access != "tenant":
+            return Call("", found.params, {}, headers=headers)
+        tenant = wire.tenant_of(headers)
+        parameters = _parameters(operation, scope.get("query_string", b""))
+        body: Any = None
+        if operation.body is not None:
+            body = _body(operation.body, await wire.read_body(receive, headers, self._body_limit), headers)
+        return Call(tenant, found.params, parameters, body, headers)
+
+
+def _wrong_method(found: Found) -> Reply:
+    message = f"this path knows only {found.allow}"
+    return problems.problem("METHOD_NOT_SUPPORTED", message, headers=[(b"allow", found.allow.encode())])
+
+
+def _parameters(operation: Operation, raw: bytes) -> Mapping[str, Any]:
+    if not raw:
+        return {}
+    given = query.typed(query.pairs(raw), operation.query.raw["properties"])
+    issues = operation.query.check(given)
+    if issues:
+        raise wire.bad_request("the query is not valid", *issues)
+    return given
+
+
+def _body(body: Body, raw: bytes, headers: Headers) -> Any:
+    if not raw:
+        if body.required:
+            raise wire.bad_request("a JSON body is needed", Issue("is required"))
+        return {}
+    value = wire.parse_body(raw, headers)
+    issues = body.schema.check(value)
+    if issues:
+        raise wire.bad_request("the body is not valid", *issues)
+    return value
+
+
+async def _send(reply: Reply, request_id: str, send: Send, *, head: bool) -> None:
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"cache-control", reply.cache),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id.encode()),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})

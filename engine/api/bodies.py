@@ -1,0 +1,289 @@
+"""The shapes of the API: what requests must be and what answers are, as JSON Schema 2020-12.
+
+Requests (`*_BODY`, `*_QUERY`) are compiled here; the routes check with the same objects that the OpenAPI document
+shows. Answers are open to fields that later versions add; optional fields are absent, never null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from engine.compiled.schema import Schema
+from engine.errors import CODES, HTTP_STATUS
+from engine.model import ConnectionStatus, ExecutionStatus
+
+Shape = Mapping[str, Any]
+
+ULID = "01JTXK3V9QW8Z2M4N6P8R0S2T4"
+OTHER_ULID = "01JTXK5A1BCDE2FGH3JKM4NPQR"
+NOON = "2026-05-01T03:04:05.123Z"
+_CATEGORIES = ("shipping", "payment", "ecommerce", "crm", "calendar", "communication")
+_INTEGRATION_STATUSES = ("available", "beta", "deprecated")
+
+
+def text(description: str, **more: Any) -> Shape:
+    return {"type": "string", "description": description, **more}
+
+
+def ref(name: str) -> Shape:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def listing(name: str, key: str, **more: Shape) -> Shape:
+    properties = {key: {"type": "array", "items": ref(name), "description": "Newest first."}, **more}
+    return {"type": "object", "required": [key], "properties": properties}
+
+
+def _moment(description: str) -> Shape:
+    return text(f"{description} RFC 3339, UTC.", format="date-time", examples=[NOON])
+
+
+def _object(description: str, **more: Any) -> Shape:
+    return {"type": "object", "description": description, **more}
+
+
+_ID = text("A ULID.", examples=[ULID])
+_INTEGRATION_ID = text("The integration.", minLength=1, examples=["shipping-acme"])
+_ACTION_ID = text("The action.", minLength=1, examples=["calculate_fee"])
+_STATUS = {"type": "string", "enum": list(get_args(ConnectionStatus)), "description": "Can it be used?"}
+_NAME = text("What people call it.", minLength=1, maxLength=200, pattern=r"\S", examples=["Warehouse Hanoi"])
+_CONFIG = _object("The fields of configSchema that are not credentials.", examples=[{"shopId": "885"}])
+_CREDENTIALS = _object("The writeOnly fields of configSchema. Never returned.", examples=[{"apiKey": "a-secret"}])
+_CALLER = text("Who asks, for the log.", maxLength=256, examples=["ai-agent"])
+_CALLER_REF = text("The caller's own reference, for the log.", maxLength=256, examples=["conversation-42"])
+
+# ---------------------------------------------------------------- requests
+
+CONNECTION_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["integrationId", "name"],
+        "properties": {
+            "integrationId": _INTEGRATION_ID,
+            "name": _NAME,
+            "config": _CONFIG,
+            "credentials": _CREDENTIALS,
+        },
+    }
+)
+
+CHANGE_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "What is absent stays as it is.",
+        "properties": {
+            "name": _NAME,
+            "config": {**_CONFIG, "description": "Replaces the whole config."},
+            "credentials": {**_CREDENTIALS, "description": "Merged by key into the stored ones; null removes a key."},
+            "status": {"type": "string", "enum": ["active", "inactive"], "description": "Switch it on or off."},
+        },
+    }
+)
+
+EMPTY_BODY = Schema({"type": "object", "additionalProperties": False, "properties": {}})
+
+EXECUTE_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["actionId", "input"],
+        "properties": {
+            "connectionId": text("The connection to use.", minLength=1, examples=[ULID]),
+            "integrationId": {
+                **_INTEGRATION_ID,
+                "description": "In place of connectionId where the tenant has one active connection of it.",
+            },
+            "actionId": _ACTION_ID,
+            "input": _object(
+                "What the action's inputSchema asks for.", examples=[{"toDistrictId": 1442, "weight": 200}]
+            ),
+            "callerService": _CALLER,
+            "callerRef": _CALLER_REF,
+            "tenantId": text("May repeat the X-Tenant-Id header, nothing else."),
+        },
+        "if": {"required": ["integrationId"]},
+        "then": {"properties": {"connectionId": False}},
+        "else": {"required": ["connectionId"]},
+    }
+)
+
+
+def _query(**properties: Shape) -> Schema:
+    return Schema({"type": "object", "additionalProperties": False, "properties": properties})
+
+
+NO_QUERY = _query()
+CATALOG_QUERY = _query(
+    category={"type": "string", "enum": list(_CATEGORIES), "description": "Only this category."},
+    status={"type": "string", "enum": list(_INTEGRATION_STATUSES), "description": "Only this status."},
+)
+CONNECTIONS_QUERY = _query(
+    integrationId={**_INTEGRATION_ID, "description": "Only connections of this integration."},
+    status={**_STATUS, "description": "Only this status."},
+)
+EXECUTIONS_QUERY = _query(
+    connectionId=text("Only calls of this connection.", minLength=1),
+    integrationId=text("Only calls of this integration.", minLength=1),
+    status={"type": "string", "enum": list(get_args(ExecutionStatus)), "description": "Only this outcome."},
+    startDate=text("From this RFC 3339 date (midnight UTC) or date-time on.", examples=["2026-05-01"]),
+    endDate=text("Before this RFC 3339 date (midnight UTC) or date-time.", examples=["2026-05-02T00:00:00Z"]),
+    limit={"type": "integer", "minimum": 1, "maximum": 200, "default": 50, "description": "Rows of one page."},
+    cursor=text("nextCursor of the page before.", minLength=1, maxLength=1024),
+)
+
+# ---------------------------------------------------------------- answers
+
+_SUMMARY: dict[str, Shape] = {
+    "integrationId": _INTEGRATION_ID,
+    "category": {"type": "string", "enum": list(_CATEGORIES)},
+    "name": text("Its name.", examples=["Acme Express"]),
+    "description": text("What it is for."),
+    "provider": text("The company behind it.", examples=["Acme Logistics"]),
+    "version": text("Version of the integration.", examples=["1.0.0"]),
+    "status": {"type": "string", "enum": list(_INTEGRATION_STATUSES)},
+    "logoUrl": text("Its logo, an SVG; needs no token.", format="uri-reference"),
+    "docsUrl": text("The provider's documentation.", format="uri"),
+    "authType": {"type": "string", "enum": ["api_key", "oauth2", "basic", "custom"]},
+    "authMethods": {"type": "array", "items": {"type": "string"}, "description": "Ways to log in, best first."},
+}
+_SUMMARY_REQUIRED = ["integrationId", "category", "name", "provider", "version", "status", "authType", "authMethods"]
+_SCHEMA = _object("A JSON Schema 2020-12.", examples=[{"type": "object", "properties": {}}])
+
+_PROBLEM_OF_CALL = {
+    "type": "object",
+    "required": ["code", "message", "retryable"],
+    "properties": {
+        "code": {"type": "string", "enum": list(CODES)},
+        "message": text("For people; holds no secret."),
+        "retryable": {"type": "boolean", "description": "May the caller simply try again?"},
+        "retryAfterMs": {"type": "integer", "minimum": 0, "description": "Not before that many milliseconds."},
+        "providerCode": text("The provider's own code."),
+        "details": _object("What else is known."),
+    },
+}
+
+_ISSUES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["message", "path"],
+        "properties": {
+            "message": text("What is wrong; never repeats what was sent."),
+            "path": {"type": "array", "items": {"type": ["string", "integer"]}, "examples": [["input", "weight"]]},
+        },
+    },
+}
+
+COMPONENTS: Mapping[str, Shape] = {
+    "NewConnection": CONNECTION_BODY.raw,
+    "ConnectionChange": CHANGE_BODY.raw,
+    "ExecuteRequest": EXECUTE_BODY.raw,
+    "Empty": EMPTY_BODY.raw,
+    "IntegrationSummary": {"type": "object", "required": _SUMMARY_REQUIRED, "properties": _SUMMARY},
+    "Integration": {
+        "type": "object",
+        "required": [*_SUMMARY_REQUIRED, "configSchema", "actions"],
+        "properties": {
+            **_SUMMARY,
+            "configSchema": {**_SCHEMA, "description": "The form of a connection: config and credentials together."},
+            "actions": {"type": "array", "items": ref("Action")},
+        },
+    },
+    "Action": {
+        "type": "object",
+        "required": ["actionId", "name", "description", "category", "deprecated", "inputSchema", "outputSchema"],
+        "properties": {
+            "actionId": _ACTION_ID,
+            "name": text("Its name."),
+            "description": text("What it does."),
+            "category": {"type": "string", "enum": ["read", "write", "action"]},
+            "deprecated": {"type": "boolean", "description": "Still runs, but should not be used any more."},
+            "rateLimit": {"type": "integer", "minimum": 1, "description": "Calls per minute and connection."},
+            "inputSchema": _SCHEMA,
+            "outputSchema": _SCHEMA,
+        },
+    },
+    "Connection": {
+        "type": "object",
+        "required": [
+            "tenantId",
+            "connectionId",
+            "integrationId",
+            "name",
+            "config",
+            "credentialsRef",
+            "status",
+            "createdAt",
+            "updatedAt",
+        ],
+        "properties": {
+            "tenantId": text("Whose it is."),
+            "connectionId": _ID,
+            "integrationId": _INTEGRATION_ID,
+            "name": _NAME,
+            "config": _CONFIG,
+            "credentialsRef": text("Where the credentials are kept.", examples=[f"/integrations/acme/{ULID}"]),
+            "status": _STATUS,
+            "lastTestedAt": _moment("When it was last tested."),
+            "lastErrorAt": _moment("When its credentials last failed."),
+            "lastError": text("Why they failed; holds no secret."),
+            "createdAt": _moment("When it was made."),
+            "updatedAt": _moment("When it was last changed."),
+        },
+    },
+    "TestResult": {
+        "type": "object",
+        "required": ["success", "message", "testedAt"],
+        "properties": {
+            "success": {"type": "boolean"},
+            "message": text("What was proved, or what to repair."),
+            "testedAt": _moment("When."),
+        },
+    },
+    "ExecuteResult": {
+        "type": "object",
+        "required": ["success", "executionId", "latencyMs"],
+        "properties": {
+            "success": {"type": "boolean"},
+            "executionId": _ID,
+            "data": {"description": "What the action's outputSchema promises; only on success."},
+            "error": _PROBLEM_OF_CALL,
+            "latencyMs": {"type": "integer", "minimum": 0},
+        },
+    },
+    "Execution": {
+        "type": "object",
+        "required": ["executionId", "tenantId", "actionId", "input", "status", "latencyMs", "createdAt"],
+        "properties": {
+            "executionId": _ID,
+            "tenantId": text("Whose call it was."),
+            "connectionId": _ID,
+            "integrationId": _INTEGRATION_ID,
+            "actionId": _ACTION_ID,
+            "input": {"description": "What was given, redacted."},
+            "output": {"description": "What came back, redacted."},
+            "status": {"type": "string", "enum": list(get_args(ExecutionStatus))},
+            "errorCode": {"type": "string", "enum": list(CODES)},
+            "errorMessage": text("What went wrong; holds no secret."),
+            "latencyMs": {"type": "integer", "minimum": 0},
+            "callerService": _CALLER,
+            "callerRef": _CALLER_REF,
+            "createdAt": _moment("When the call came in."),
+        },
+    },
+    "Error": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["defined", "code", "status", "message", "data"],
+        "properties": {
+            "defined": {"const": False},
+            "code": {"type": "string", "enum": list(HTTP_STATUS)},
+            "status": {"type": "integer", "enum": list(HTTP_STATUS.values())},
+            "message": text("For people; never repeats what was sent."),
+            "data": _object("`issues` on a 400.", properties={"issues": _ISSUES}),
+        },
+    },
+}

@@ -1,0 +1,98 @@
+"""What an operation of the API is: one object that the router runs and the OpenAPI document describes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.api.bodies import NO_QUERY, Shape
+from engine.api.site import Site
+from engine.api.wire import Call, Reply
+from engine.compiled.schema import Schema
+from engine.errors import HTTP_STATUS, HttpCode
+
+Run = Callable[[Site, Call], Awaitable[Reply]]
+Access = Literal["open", "token", "tenant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The JSON body of a request: `schema` checks it, `name` is its component in the document."""
+
+    name: str
+    schema: Schema
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`access`: needs nothing, the service token, or the token and a tenant. `failures` beside the standing ones."""
+
+    operation_id: str
+    method: str
+    path: str
+    run: Run
+    summary: str
+    answer: Shape
+    access: Access = "tenant"
+    query: Schema = NO_QUERY
+    body: Body | None = None
+    failures: tuple[HttpCode, ...] = ()
+    headers: tuple[Shape, ...] = ()
+    answer_headers: Mapping[str, Shape] = field(default_factory=dict)
+    answer_type: str = "application/json"
+    examples: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failure_codes(self) -> list[HttpCode]:
+        """Every way in which it can fail, by rising status."""
+        codes: list[HttpCode] = ["INTERNAL_SERVER_ERROR", *self.failures]
+        if self.access != "open":
+            codes.append("UNAUTHORIZED")
+        if self.access == "tenant":
+            codes += ["BAD_REQUEST", "SERVICE_UNAVAILABLE"]
+        if self.body is not None:
+            codes += ["BAD_REQUEST", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
+        return sorted(set(codes), key=HTTP_STATUS.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The operations at a path, by method, and what its placeholders hold."""
+
+    methods: Mapping[str, Operation]
+    params: Mapping[str, str]
+
+    @property
+    def allow(self) -> str:
+        """Value of the `Allow` header."""
+        names = {*self.methods, *({"HEAD"} if "GET" in self.methods else ())}
+        return ", ".join(sorted(names))
+
+
+class Routes:
+    """Finds operations by path. Paths without placeholders are looked up, the others matched in order."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            by_path.setdefault(operation.path, {})[operation.method] = operation
+        self._plain = {path: Found(methods, {}) for path, methods in by_path.items() if "{" not in path}
+        self._patterns = [(_pattern(path), methods) for path, methods in by_path.items() if "{" in path]
+
+    def find(self, path: str) -> Found | None:
+        plain = self._plain.get(path)
+        if plain is not None:
+            return plain
+        for pattern, methods in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return Found(methods, match.groupdict())
+        return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", path)
+    return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)))

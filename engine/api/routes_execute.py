@@ -1,0 +1,154 @@
+"""`POST /execute`, and the log of what was executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.api import views, wire
+from engine.api.bodies import EXECUTE_BODY, EXECUTIONS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
+from engine.api.operations import Body, Operation
+from engine.api.query import instant
+from engine.api.site import Site
+from engine.api.wire import Call, Reply, bad_request, ok
+from engine.errors import Issue, RequestError
+from engine.model import Command
+from engine.storage.cursor import open_cursor, seal_cursor
+from engine.storage.ports import ExecutionQuery
+
+_PAGE = 50
+
+
+async def execute(site: Site, call: Call) -> Reply:
+    """What went wrong in the call itself is 200 with `success: false`."""
+    body = call.body
+    if body.get("tenantId", call.tenant) != call.tenant:
+        what = "must equal the X-Tenant-Id header"
+        raise bad_request("the body names another tenant", Issue(what, ("tenantId",)))
+    answer = await site.engine.execute(
+        Command(
+            tenant_id=call.tenant,
+            action_id=body["actionId"],
+            input=body["input"],
+            connection_id=body.get("connectionId"),
+            integration_id=body.get("integrationId"),
+            caller_service=body.get("callerService"),
+            caller_ref=body.get("callerRef"),
+            idempotency_key=wire.idempotency_key(call.headers),
+        )
+    )
+    replayed = ((b"idempotent-replayed", b"true"),) if answer.replayed else ()
+    return ok(views.answer(answer), *replayed)
+
+
+async def find(site: Site, call: Call) -> Reply:
+    limit = call.query.get("limit", _PAGE)
+    filters = {name: value for name, value in call.query.items() if name not in ("limit", "cursor")}
+    vault, executions = site.engine.store.vault, site.engine.store.executions
+    cursor = call.query.get("cursor")
+    after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
+    rows = await executions.find(_selection(call.tenant, filters, limit + 1, after))
+    page: dict[str, Any] = {"executions": [views.execution(row) for row in rows[:limit]]}
+    if len(rows) > limit:  # one more was asked for than is shown
+        last = rows[limit - 1]
+        page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.created_at, last.execution_id))
+    return ok(page)
+
+
+async def get(site: Site, call: Call) -> Reply:
+    row = await site.engine.store.executions.get(call.tenant, call.params["executionId"])
+    if row is None:
+        raise RequestError("NOT_FOUND", "no such execution")
+    return ok(views.execution(row))
+
+
+def _selection(tenant: str, filters: Mapping[str, Any], limit: int, after: tuple[float, str] | None) -> ExecutionQuery:
+    start, end = filters.get("startDate"), filters.get("endDate")
+    return ExecutionQuery(
+        tenant_id=tenant,
+        connection_id=filters.get("connectionId"),
+        integration_id=filters.get("integrationId"),
+        status=filters.get("status"),
+        start=None if start is None else instant(start, "startDate"),
+        end=None if end is None else instant(end, "endDate"),
+        limit=limit,
+        after=after,
+    )
+
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request gives the first answer again for 24 hours and never a second "
+    "write; with another request, or while the first still runs, it is a 409.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": wire.IDEMPOTENCY_KEY_LIMIT, "pattern": "^[ -~]+$"},
+}
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the first answer to the Idempotency-Key, given again.",
+        "schema": {"type": "string", "const": "true"},
+    }
+}
+_DONE = {
+    "success": True,
+    "executionId": ULID,
+    "data": {"fee": 36300, "currency": "VND"},
+    "latencyMs": 182,
+}
+_FAILED = {
+    "success": False,
+    "executionId": ULID,
+    "error": {"code": "RATE_LIMITED", "message": "Too many requests", "retryable": True, "retryAfterMs": 12000},
+    "latencyMs": 95,
+}
+_LOGGED = {
+    "executionId": ULID,
+    "tenantId": "acme",
+    "connectionId": OTHER_ULID,
+    "integrationId": "shipping-acme",
+    "actionId": "calculate_fee",
+    "input": {"toDistrictId": 1442, "weight": 200},
+    "output": {"fee": 36300, "currency": "VND"},
+    "status": "success",
+    "latencyMs": 182,
+    "callerService": "ai-agent",
+    "createdAt": NOON,
+}
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "actions.execute",
+        "POST",
+        "/execute",
+        execute,
+        "Run an action. What goes wrong in the call itself is a 200 with `success: false`.",
+        ref("ExecuteResult"),
+        body=Body("ExecuteRequest", EXECUTE_BODY),
+        failures=("FORBIDDEN", "NOT_FOUND", "CONFLICT", "TOO_MANY_REQUESTS"),
+        headers=(_IDEMPOTENCY_KEY,),
+        answer_headers=_REPLAYED,
+        examples={"done": _DONE, "failed": _FAILED},
+    ),
+    Operation(
+        "executions.list",
+        "GET",
+        "/executions",
+        find,
+        "The log of calls, newest first.",
+        listing("Execution", "executions", nextCursor=text("Give it as `cursor` for the next page.")),
+        query=EXECUTIONS_QUERY,
+        examples={"page": {"executions": [_LOGGED]}},
+    ),
+    Operation(
+        "executions.get",
+        "GET",
+        "/executions/{executionId}",
+        get,
+        "One logged call.",
+        ref("Execution"),
+        failures=("NOT_FOUND",),
+        examples={"logged": _LOGGED},
+    ),
+)

@@ -1,0 +1,129 @@
+"""What is stored and compiled, as JSON objects of the API: absent fields are left out, never null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.catalog import Action, Integration
+from engine.library import exact
+from engine.model import Answer, Connection, Execution, Problem
+
+View = dict[str, Any]
+
+
+def moment(epoch: float | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if epoch is None:
+        return None
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _given(view: Mapping[str, Any]) -> View:
+    return {name: value for name, value in view.items() if value is not None}
+
+
+def connection(stored: Connection) -> View:
+    return _given(
+        {
+            "tenantId": stored.tenant_id,
+            "connectionId": stored.connection_id,
+            "integrationId": stored.integration_id,
+            "name": stored.name,
+            "config": stored.config,
+            "credentialsRef": stored.credentials_ref,
+            "status": stored.status,
+            "lastTestedAt": moment(stored.last_tested_at),
+            "lastErrorAt": moment(stored.last_error_at),
+            "lastError": stored.last_error,
+            "createdAt": moment(stored.created_at),
+            "updatedAt": moment(stored.updated_at),
+        }
+    )
+
+
+def answer(given: Answer) -> View:
+    view: View = {"success": given.success, "executionId": given.execution_id}
+    if given.data is not None:
+        view["data"] = given.data
+    if given.error is not None:
+        view["error"] = _problem(given.error)
+    view["latencyMs"] = given.latency_ms
+    return view
+
+
+def _problem(error: Problem) -> View:
+    return _given(
+        {
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+            "retryAfterMs": error.retry_after_ms,
+            "providerCode": error.provider_code,
+            "details": error.details or None,
+        }
+    )
+
+
+def execution(row: Execution) -> View:
+    return _given(
+        {
+            "executionId": row.execution_id,
+            "tenantId": row.tenant_id,
+            "connectionId": row.connection_id,
+            "integrationId": row.integration_id,
+            "actionId": row.action_id,
+            "input": exact.loads(row.input),
+            "output": None if row.output is None else exact.loads(row.output),
+            "status": row.status,
+            "errorCode": row.error_code,
+            "errorMessage": row.error_message,
+            "latencyMs": row.latency_ms,
+            "callerService": row.caller_service,
+            "callerRef": row.caller_ref,
+            "createdAt": moment(row.created_at),
+        }
+    )
+
+
+def summary(integration: Integration, public_url: str) -> View:
+    logo = f"{public_url}/catalog/{integration.integration_id}/logo.svg"
+    return _given(
+        {
+            "integrationId": integration.integration_id,
+            "category": integration.category,
+            "name": integration.name,
+            "description": integration.description or None,
+            "provider": integration.provider,
+            "version": integration.version,
+            "status": integration.status,
+            "logoUrl": logo if integration.logo is not None else None,
+            "docsUrl": integration.docs_url or None,
+            "authType": integration.auth_type,
+            "authMethods": list(integration.auth_methods),
+        }
+    )
+
+
+def integration_detail(integration: Integration, public_url: str) -> View:
+    return {
+        **summary(integration, public_url),
+        "configSchema": integration.config_schema,
+        "actions": [action(one) for one in integration.actions.values()],
+    }
+
+
+def action(one: Action) -> View:
+    return _given(
+        {
+            "actionId": one.action_id,
+            "name": one.name,
+            "description": one.description,
+            "category": one.category,
+            "deprecated": one.deprecated,
+            "rateLimit": one.rate_limit,
+            "inputSchema": one.input_schema.raw,
+            "outputSchema": one.output_schema.raw,
+        }
+    )

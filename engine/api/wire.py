@@ -1,0 +1,137 @@
+"""One HTTP exchange as the routes see it: a `Call` in, a `Reply` out, and the reading of headers and bodies.
+
+A body is read only after the caller was authorised, never beyond the operator's limit, and once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import Issue, RequestError
+from engine.library import exact
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+
+IDEMPOTENCY_KEY_LIMIT = 255
+JSON = b"application/json"
+
+_JSON_TYPE = re.compile(rb'application/json(?:\s*;\s*charset="?utf-?8"?)?\s*', re.IGNORECASE)
+_TENANT = re.compile(rb"[A-Za-z0-9_.-]{1,128}")
+_SINGLE = frozenset({b"authorization", b"x-tenant-id", b"idempotency-key", b"content-type"})
+_KEY = re.compile(rb"[\x20-\x7e]+")
+
+
+class Disconnected(Exception):
+    """The caller hung up before the whole body came; nobody waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back. `cache` is the Cache-Control: what tenants own is kept by nobody."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    cache: bytes = b"no-store"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a route gets, checked: path parameters, query and body are what the operation declares."""
+
+    tenant: str
+    params: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any = field(default=None, repr=False)
+    headers: Headers = field(default_factory=dict, repr=False)
+
+
+def ok(value: Any, *headers: tuple[bytes, bytes]) -> Reply:
+    return Reply(exact.dumps(value), headers=headers)
+
+
+def single_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by lower-case name. The ones that decide who calls what are dropped when they come twice.
+
+    A proxy and a caller that both set one would otherwise leave it to luck whose word counts.
+    """
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        names = [name for name, _ in pairs]
+        for name in _SINGLE:
+            if names.count(name) > 1:
+                headers[name] = b""
+    return headers
+
+
+def tenant_of(headers: Headers) -> str:
+    """The tenant that the caller acts for. Raises `RequestError` when the header is absent, repeated or malformed."""
+    raw = headers.get(b"x-tenant-id")
+    if raw is None or not _TENANT.fullmatch(raw) or raw in (b".", b".."):
+        what = "is missing" if raw is None else "must be 1-128 of A-Z a-z 0-9 _ . - and not . or .., given once"
+        raise bad_request("the X-Tenant-Id header is needed", Issue(what, ("headers", "X-Tenant-Id")))
+    return raw.decode("ascii")
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The caller's key for this request. Raises `RequestError` when it is empty, too long or not printable ASCII."""
+    raw = headers.get(b"idempotency-key")
+    if raw is None:
+        return None
+    if len(raw) > IDEMPOTENCY_KEY_LIMIT or not _KEY.fullmatch(raw):
+        what = f"must be 1-{IDEMPOTENCY_KEY_LIMIT} bytes of printable ASCII, given once"
+        raise bad_request("the Idempotency-Key header can't be used", Issue(what, ("headers", "Idempotency-Key")))
+    return raw.decode("ascii")
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body. Raises `RequestError` beyond the limit (bytes), however the length was announced."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and (len(length) > 15 or int(length) > limit):
+        raise too_large(limit)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")  # the usual case: it came in one piece
+        return _within(body, limit)
+    chunks = bytearray()
+    while message["type"] == "http.request":
+        chunks += message.get("body", b"")
+        if len(chunks) > limit or not message.get("more_body", False):
+            return _within(bytes(chunks), limit)
+        message = await receive()
+    raise Disconnected
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def parse_body(body: bytes, headers: Headers) -> Any:
+    """The JSON value of a body that is not empty; numbers keep every digit."""
+    if not _JSON_TYPE.fullmatch(headers.get(b"content-type", b"")):
+        raise RequestError("UNSUPPORTED_MEDIA_TYPE", "a body must be application/json in UTF-8")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise RequestError("UNSUPPORTED_MEDIA_TYPE", "a body must not be compressed")
+    try:
+        value = exact.loads(body)
+    except (ValueError, RecursionError):  # the parser's own words quote the text
+        raise bad_request("the body is not JSON", Issue("is not well-formed JSON in UTF-8")) from None
+    return value
+
+
+def bad_request(message: str, *issues: Issue) -> RequestError:
+    return RequestError("BAD_REQUEST", message, issues)
+
+
+def too_large(limit: int) -> RequestError:
+    return RequestError("PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes")

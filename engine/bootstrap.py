@@ -1,0 +1,74 @@
+"""From settings to a running engine: the only file that names an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.catalog import Catalog
+from engine.errors import SettingsError
+from engine.library import LIBRARY
+from engine.locations import plugins_dir, schemas_dir, specs_dir
+from engine.plugins import Registry, load_plugins
+from engine.runtime import egress
+from engine.runtime.clock import Clock, SystemClock
+from engine.runtime.execute import Engine
+from engine.runtime.send import Wires
+from engine.runtime.transport import HttpTransport, Transport
+from engine.settings import Settings
+from engine.spec.load import load_catalog
+from engine.storage.ports import Store
+
+
+def open_registry() -> Registry:
+    """All plugins of the project."""
+    return load_plugins(plugins_dir(), reserved=LIBRARY)
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """All specs of the project and of the operator's own folders. Raises `SpecError`."""
+    return load_catalog(spec_folders(settings), open_registry(), schemas_dir())
+
+
+def spec_folders(settings: Settings) -> tuple[Path, ...]:
+    return (specs_dir(), *settings.specs_dirs)
+
+
+def open_storage(settings: Settings) -> Store:
+    """Raises `SettingsError` when the settings or the master key do not fit the data."""
+    if settings.storage != "sqlite":
+        raise SettingsError(f"INTEGRATIONS_STORAGE={settings.storage} can't be used by this version; use sqlite")
+    from engine.storage.sqlite import open_store
+
+    return open_store(settings)
+
+
+async def open_engine(
+    settings: Settings,
+    *,
+    catalog: Catalog | None = None,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    upstreams: Mapping[str, str] | None = None,
+) -> Engine:
+    """An engine as `serve` runs it; close it with `await engine.close()`."""
+    catalog = catalog or open_catalog(settings)
+    overrides = dict(settings.upstreams if upstreams is None else upstreams)
+    store = open_storage(settings)
+    wires = Wires(
+        transport=transport
+        or HttpTransport(exempt=egress.origins(overrides), allow_private=settings.allow_private or settings.sandbox),
+        state=store.state,
+        clock=clock or SystemClock(),
+        upstreams=overrides,
+        max_answer_bytes=settings.max_answer_bytes,
+        tenant_calls_per_minute=settings.tenant_calls_per_minute,
+        signers=catalog.signers,
+    )
+    return Engine(
+        catalog,
+        store,
+        wires,
+        budget_seconds=settings.time_budget_seconds,
+        max_output_bytes=settings.max_output_bytes,
+    )

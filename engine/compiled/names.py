@@ -1,0 +1,111 @@
+"""What names exist at a place of a spec, so that a name that can't exist is found when the spec loads.
+
+A `Shape` says which keys a value can have; `Names` holds one for each root, with the tables and functions that
+expressions may call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.compiled.fault import Fault
+from engine.diagnostics import unknown
+from engine.library import LIBRARY
+from engine.library.function import Function
+from engine.library.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`fields` None = any key. `sure`: the value is always there. `element`: what a list holds."""
+
+    fields: Mapping[str, Shape] | None = None
+    sure: bool = False
+    element: Shape | None = None
+
+
+ANY = Shape()
+SURE = Shape(sure=True)
+
+
+def keys(*names: str, sure: bool = True) -> Shape:
+    """An object with exactly these keys, each of any shape."""
+    return Shape({name: Shape(sure=sure) for name in names}, sure=True)
+
+
+def shape_of(schema: Mapping[str, Any], *, sure: bool = False) -> Shape:
+    """The shape that a JSON Schema promises (local `$ref`s are resolved before)."""
+    items = schema.get("items")
+    element = shape_of(items, sure=True) if isinstance(items, Mapping) else None
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return Shape(None, sure, element)
+    required = schema.get("required", ())
+    fields = {
+        name: shape_of(sub, sure=name in required or "default" in sub) if isinstance(sub, Mapping) else ANY
+        for name, sub in properties.items()
+    }
+    is_open = schema.get("additionalProperties", False) is not False
+    return Shape(None if is_open else fields, sure, element)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Everything that expressions at one place may name."""
+
+    roots: Mapping[str, Shape]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=lambda: LIBRARY)
+    place: str = "here"
+
+    def adding(self, **roots: Shape) -> Names:
+        return replace(self, roots={**self.roots, **roots})
+
+    def without(self, *roots: str) -> Names:
+        return replace(self, roots={k: v for k, v in self.roots.items() if k not in roots})
+
+    def check(self, path: tuple[str | int, ...], offset: int = 0) -> bool:
+        """Raises `Fault` for a name that can't exist; returns whether the value is surely there."""
+        root = str(path[0])
+        shape = self.roots.get(root)
+        if shape is None:
+            message, hint = unknown("name", root, self.roots)
+            raise Fault("NAME001", f"{message} {self.place}", hint, offset, len(root))
+        sure = shape.sure
+        for depth, step in enumerate(path[1:], 1):
+            shape = self._step(shape, step, path[:depth], offset)
+            sure = sure and shape.sure
+        return sure
+
+    def _step(self, shape: Shape, step: str | int, parent: tuple[str | int, ...], offset: int) -> Shape:
+        if isinstance(step, int):
+            return replace(shape.element, sure=False) if shape.element else ANY
+        if shape.fields is None:
+            return ANY
+        if step not in shape.fields:
+            dotted = ".".join(str(p) for p in parent)
+            message, hint = unknown("name", f"{dotted}.{step}", [f"{dotted}.{name}" for name in shape.fields])
+            raise Fault("NAME002", message, hint, offset, len(f"{dotted}.{step}"))
+        return shape.fields[step]
+
+    def function(self, name: str, offset: int = 0) -> Function:
+        found = self.functions.get(name)
+        if found is None:
+            message, hint = unknown("function", name, self.functions)
+            raise Fault("NAME003", message, hint, offset, len(name))
+        return found
+
+    def table(self, name: object, offset: int = 0) -> Table:
+        if not isinstance(name, str):
+            raise Fault("NAME004", "the table must be given by its name, as a literal", "", offset)
+        found = self.tables.get(name)
+        if found is None:
+            message, hint = unknown("table", name, self.tables)
+            raise Fault("NAME004", message, hint, offset, len(name))
+        return found
+
+
+TABLE_FUNCTIONS = frozenset({"lookup", "recode"})
+"""Functions whose second argument is the name of a table."""

@@ -1,0 +1,316 @@
+"""Trees: the nested blocks of a spec (bodies, headers, outputs) compiled to one closure.
+
+The same directives work in request trees, whose leaves are templates, and in output trees, whose leaves are
+queries; `Leaves` says which. What is absent falls: a key, a list element, an object or list that lost everything
+it had. The root of a body and of `$json` stays, and so do a literal `{}` and `[]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.compiled.fault import EvaluationError, Fault, Path, Report
+from engine.compiled.names import ANY, SURE, Names
+from engine.compiled.query import compile_query, holds
+from engine.compiled.template import Escape, Evaluate, compile_template
+from engine.diagnostics import unknown
+from engine.library import exact
+from engine.library.absent import ABSENT
+from engine.library.function import LibraryError, text_of
+
+DIRECTIVES = frozenset(
+    "$each $as $where $value $when $cases $merge $const $null $json $text $join $absent $escape".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """How the texts of a tree are read, and where findings go."""
+
+    names: Names
+    report: Report
+    queries: bool = False
+    escapes: Mapping[str, Escape] | None = None
+    escape: Escape | None = None
+    keep_null: Callable[[Path], bool] | None = None
+    """Output trees: may the value at this path (below the root) be null? Else a null falls."""
+
+
+def compile_tree(node: Any, leaves: Leaves, path: Path = (), *, is_root: bool = False) -> Evaluate:
+    """`path` is where the node stands in the spec, for findings. Never raises: findings go to `leaves.report`."""
+    return _Compiler(leaves, len(path)).compile(node, path, is_root)
+
+
+def nothing(_scope: Any) -> Any:
+    return ABSENT
+
+
+class _Compiler:
+    def __init__(self, leaves: Leaves, depth: int) -> None:
+        self.leaves = leaves
+        self.depth = depth
+
+    def with_leaves(self, leaves: Leaves) -> _Compiler:
+        return _Compiler(leaves, self.depth)
+
+    def compile(self, node: Any, path: Path, is_root: bool = False) -> Evaluate:
+        if isinstance(node, str):
+            return self._leaf(node, path)
+        if isinstance(node, list):
+            return self._list(node, path, is_root)
+        if isinstance(node, Mapping):
+            return self._mapping(node, path, is_root)
+        if self.leaves.queries:
+            self._fault(path, "EXPR020", "a literal in an output is written {$const: …}")
+        return lambda _scope: node
+
+    def _fault(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        self.leaves.report(path, Fault(code, message, hint))
+
+    def _leaf(self, text: str, path: Path) -> Evaluate:
+        leaves = self.leaves
+        try:
+            if not leaves.queries:
+                return compile_template(text, leaves.names, leaves.escape)
+            query = compile_query(text, leaves.names)
+        except Fault as fault:
+            leaves.report(path, fault)
+            return nothing
+        if leaves.keep_null is not None and leaves.keep_null(path[self.depth :]):
+            return query
+
+        def run(scope: Any) -> Any:
+            value = query(scope)
+            return ABSENT if value is None else value
+
+        return run
+
+    def _query(self, node: Any, path: Path) -> Evaluate:
+        """The text of `$each`, `$where`, `$when`: always a query."""
+        if not isinstance(node, str):
+            self._fault(path, "EXPR021", "this must be a query")
+            return nothing
+        try:
+            return compile_query(node, self.leaves.names)
+        except Fault as fault:
+            self.leaves.report(path, fault)
+            return nothing
+
+    def _list(self, node: list[Any], path: Path, is_root: bool) -> Evaluate:
+        elements = [self.compile(element, (*path, i)) for i, element in enumerate(node)]
+        keeps = is_root or not elements
+
+        def run(scope: Any) -> Any:
+            values = [value for element in elements if (value := element(scope)) is not ABSENT]
+            return values if values or keeps else ABSENT
+
+        return run
+
+    def _mapping(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        self._check_directives(node, path)
+        inner = self._below_when(node, path, is_root)
+        if "$when" not in node:
+            return inner
+        condition = self._query(node["$when"], (*path, "$when"))
+        return lambda scope: inner(scope) if holds(condition(scope)) else ABSENT
+
+    def _check_directives(self, node: Mapping[str, Any], path: Path) -> None:
+        for key in node:
+            if key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
+                # `$se_module` is a provider's key; only what looks like a mistyped directive is reported.
+                message, hint = unknown("directive", key, DIRECTIVES)
+                if "did you mean" in hint:
+                    self._fault((*path, key), "EXPR022", message, hint + "; write $$ for a literal $")
+
+    def _below_when(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        for key, method in _KINDS.items():
+            if key in node:
+                allowed = _BESIDE[key]
+                for other in node:
+                    if other != key and other != "$when" and other not in allowed:
+                        self._fault((*path, other), "EXPR023", f"{other} can't stand beside {key}")
+                return method(self, node, path, is_root)
+        if "$value" in node:
+            return self.compile(node["$value"], (*path, "$value"), is_root)
+        return self._object(node, path, is_root)
+
+    def _object(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        entries = []
+        for key, value in node.items():
+            if key in DIRECTIVES:
+                if key != "$when":
+                    self._fault((*path, key), "EXPR023", f"{key} has no meaning here")
+                continue
+            entries.append((key[1:] if key.startswith("$$") else key, self.compile(value, (*path, key))))
+        keeps = is_root or not entries
+
+        def run(scope: Any) -> Any:
+            values = {}
+            for key, entry in entries:
+                value = entry(scope)
+                if value is not ABSENT:
+                    values[key] = value
+            return values if values or keeps else ABSENT
+
+        return run
+
+    def _each(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
+        source = self._query(node["$each"], (*path, "$each"))
+        name = node.get("$as", "item")
+        names = self.leaves.names.adding(**{name: ANY, "index": SURE})
+        inside = self.with_leaves(replace(self.leaves, names=names, keep_null=None))
+        value = inside.compile(node.get("$value", name), (*path, "$value")) if "$value" in node else None
+        if value is None:
+            self._fault((*path, "$each"), "EXPR024", "$each needs $value: what becomes of each element")
+            return nothing
+        where = inside._query(node["$where"], (*path, "$where")) if "$where" in node else None
+        return _loop(source, name, where, value)
+
+    def _cases(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        branches: list[tuple[Evaluate | None, Evaluate]] = []
+        cases = node["$cases"] if isinstance(node["$cases"], list) else []
+        for i, case in enumerate(cases):
+            here = (*path, "$cases", i)
+            if not isinstance(case, Mapping) or "$value" not in case:
+                self._fault(here, "EXPR024", "a branch of $cases needs $value")
+                continue
+            if branches and branches[-1][0] is None:
+                self._fault(here, "EXPR025", "this branch is never reached: the one before has no $when")
+            when = self._query(case["$when"], (*here, "$when")) if "$when" in case else None
+            branches.append((when, self.compile(case["$value"], (*here, "$value"), is_root)))
+
+        def run(scope: Any) -> Any:
+            for when, value in branches:
+                if when is None or holds(when(scope)):
+                    return value(scope)
+            return ABSENT
+
+        return run
+
+    def _merge(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        parts = node["$merge"] if isinstance(node["$merge"], list) else []
+        trees = [self.compile(part, (*path, "$merge", i), is_root) for i, part in enumerate(parts)]
+
+        def run(scope: Any) -> Any:
+            merged: dict[str, Any] = {}
+            for tree in trees:
+                value = tree(scope)
+                if isinstance(value, dict):
+                    merged.update(value)
+                elif value is not ABSENT and value is not None:
+                    raise EvaluationError("$merge takes objects only")
+            return merged if merged or is_root else ABSENT
+
+        return run
+
+    def _const(self, node: Mapping[str, Any], _path: Path, _is_root: bool) -> Evaluate:
+        value = node["$const"]
+        return lambda _scope: value
+
+    def _null(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
+        inner = self.compile(node["$null"], (*path, "$null"))
+
+        def run(scope: Any) -> Any:
+            value = inner(scope)
+            return None if value is ABSENT else value
+
+        return run
+
+    def _json(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
+        inner = self.compile(node["$json"], (*path, "$json"), is_root=True)
+
+        def run(scope: Any) -> Any:
+            value = inner(scope)
+            return ABSENT if value is ABSENT else exact.dumps(value).decode()
+
+        return run
+
+    def _text(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
+        inside = self._escaping(node, path)
+        parts = node["$text"] if isinstance(node["$text"], list) else [node["$text"]]
+        trees = [inside.compile(part, (*path, "$text", i)) for i, part in enumerate(parts)]
+        if not isinstance(node["$text"], list):
+            trees = [inside.compile(node["$text"], (*path, "$text"))]
+        join = str(node.get("$join", ""))
+        absent = node.get("$absent")
+
+        def run(scope: Any) -> Any:
+            out = []
+            for tree in trees:
+                value = tree(scope)
+                if value is not ABSENT and value is not None:
+                    out.append(_spelled(value))
+                elif absent is not None:
+                    out.append(str(absent))
+            return join.join(out) if out else ABSENT
+
+        return run
+
+    def _escaping(self, node: Mapping[str, Any], path: Path) -> _Compiler:
+        if "$escape" not in node:
+            return self
+        known = self.leaves.escapes or {}
+        name = node["$escape"]
+        if name not in known:
+            message, hint = unknown("escape table", str(name), known)
+            self._fault((*path, "$escape"), "NAME005", message, hint)
+            return self
+        return self.with_leaves(replace(self.leaves, escape=known[name]))
+
+    def _stray(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
+        self._fault(path, "EXPR024", "$escape, $join and $absent belong to $text")
+        return nothing
+
+
+_Kind = Callable[[_Compiler, Mapping[str, Any], Path, bool], Evaluate]
+_KINDS: Mapping[str, _Kind] = {
+    "$const": _Compiler._const,
+    "$each": _Compiler._each,
+    "$cases": _Compiler._cases,
+    "$merge": _Compiler._merge,
+    "$null": _Compiler._null,
+    "$json": _Compiler._json,
+    "$text": _Compiler._text,
+    "$escape": _Compiler._stray,
+}
+_BESIDE: Mapping[str, frozenset[str]] = {
+    "$const": frozenset(),
+    "$each": frozenset({"$as", "$where", "$value"}),
+    "$cases": frozenset(),
+    "$merge": frozenset(),
+    "$null": frozenset(),
+    "$json": frozenset(),
+    "$text": frozenset({"$join", "$absent", "$escape"}),
+    "$escape": frozenset(),
+}
+
+
+def _loop(source: Evaluate, name: str, where: Evaluate | None, value: Evaluate) -> Evaluate:
+    def run(scope: Any) -> Any:
+        found = source(scope)
+        if found is None or found is ABSENT:
+            return ABSENT
+        if not isinstance(found, list):
+            raise EvaluationError("$each needs a list")
+        inner = scope.child()
+        out = []
+        for index, element in enumerate(found):
+            inner[name] = element
+            inner["index"] = index
+            if where is not None and not holds(where(inner)):
+                continue
+            made = value(inner)
+            if made is not ABSENT:
+                out.append(made)
+        return out
+
+    return run
+
+
+def _spelled(value: Any) -> str:
+    try:
+        return text_of("$text", value)
+    except LibraryError as error:
+        raise EvaluationError(str(error)) from None

@@ -1,0 +1,121 @@
+"""The connection of a call with its config, credentials and masker.
+
+The connection's record is read for every call; credentials are decrypted again only when its version has changed, so
+a rotated secret is picked up by the next call of every process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.catalog import Catalog, Integration
+from engine.diagnostics import nearest
+from engine.errors import CallError, RequestError
+from engine.model import Command, Connection
+from engine.redact import Masker
+from engine.storage.ports import Store
+
+CREDENTIALS = "credentials"
+TOKEN = "token"  # noqa: S105 - the name of a record
+_CACHED = 1000
+
+
+@dataclass(slots=True)
+class Account:
+    """What a call knows of its connection. `config` has the form's defaults; `token` is the last one obtained."""
+
+    connection: Connection
+    integration: Integration
+    config: dict[str, Any] = field(repr=False)
+    credentials: Mapping[str, Any] = field(repr=False)
+    masker: Masker = field(repr=False)
+    token: dict[str, Any] = field(default_factory=dict, repr=False)
+    token_version: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.connection.tenant_id}:{self.connection.connection_id}"
+
+    def learn_token(self, token: Mapping[str, Any]) -> None:
+        """Take a fresh token into use; its secrets are masked from now on."""
+        self.token = dict(token)
+        self.masker = Masker(texts_of([self.credentials, token]))
+
+
+class Accounts:
+    """Opens accounts; the most recent ones stay decrypted in memory."""
+
+    def __init__(self, catalog: Catalog, store: Store) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._cache: OrderedDict[str, Account] = OrderedDict()
+
+    async def connection_of(self, command: Command) -> Connection:
+        """Raises `RequestError` (404, 400) when the command names no connection of the tenant."""
+        if command.connection_id is not None:
+            found = await self._store.connections.get(command.tenant_id, command.connection_id)
+            if found is None:
+                raise RequestError("NOT_FOUND", "no such connection")
+            return found
+        return await self._only_one(command)
+
+    async def _only_one(self, command: Command) -> Connection:
+        integration_id = command.integration_id or ""
+        if integration_id not in self._catalog.integrations:
+            near = nearest(integration_id, self._catalog.integrations)
+            raise RequestError("NOT_FOUND", "no such integration" + (f"; did you mean {near}?" if near else ""))
+        active = await self._store.connections.find(command.tenant_id, integration_id, "active")
+        if not active:
+            raise RequestError("NOT_FOUND", "the tenant has no active connection of this integration")
+        if len(active) > 1:
+            raise RequestError("BAD_REQUEST", f"the tenant has {len(active)} active connections: name connectionId")
+        return active[0]
+
+    async def open(self, connection: Connection) -> Account:
+        """Raises `CallError(ACTION_NOT_FOUND)` when the integration is no longer in the catalogue."""
+        key = f"{connection.tenant_id}:{connection.connection_id}"
+        cached = self._cache.get(key)
+        if cached is not None and cached.connection.version == connection.version:
+            self._cache.move_to_end(key)
+            return cached
+        account = await self._read(connection)
+        self._cache[key] = account
+        if len(self._cache) > _CACHED:
+            self._cache.popitem(last=False)
+        return account
+
+    async def _read(self, connection: Connection) -> Account:
+        integration = self._catalog.integrations.get(connection.integration_id)
+        if integration is None:
+            raise CallError("ACTION_NOT_FOUND", "the connection's integration is no longer in the catalogue")
+        ids = (connection.tenant_id, connection.connection_id)
+        secret = await self._store.secrets.get(*ids, CREDENTIALS)
+        credentials = secret.value if secret else {}
+        filled = integration.form.schema.fill({**connection.config, **credentials})
+        names = integration.form.credentials
+        return Account(
+            connection=connection,
+            integration=integration,
+            config={name: value for name, value in filled.items() if name not in names},
+            credentials={name: value for name, value in filled.items() if name in names},
+            masker=Masker(texts_of([credentials])),
+        )
+
+    def forget(self, connection: Connection) -> None:
+        self._cache.pop(f"{connection.tenant_id}:{connection.connection_id}", None)
+
+
+def texts_of(trees: Iterable[Any]) -> list[str]:
+    """Every text inside, for masking by value."""
+    found: list[str] = []
+    for tree in trees:
+        if isinstance(tree, str):
+            found.append(tree)
+        elif isinstance(tree, Mapping):
+            found.extend(texts_of(tree.values()))
+        elif isinstance(tree, list):
+            found.extend(texts_of(tree))
+    return found

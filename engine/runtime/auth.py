@@ -1,0 +1,170 @@
+"""Signing in: which method holds, what it applies, what it signs.
+
+`apply` comes first, `sign` sees its result; both run once per attempt, with the time and randomness of that attempt.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from engine.catalog import Apply, Method, Signature
+from engine.compiled.fault import EvaluationError
+from engine.compiled.query import holds
+from engine.compiled.scope import Scope
+from engine.errors import CallError
+from engine.library.absent import ABSENT
+from engine.plugins import PluginError, SignInput, Signer
+from engine.runtime import encode, signature
+from engine.runtime.account import Account
+from engine.runtime.request import Draft, header_fields
+
+
+def choose(account: Account) -> Method:
+    """The first method that holds. Raises `CallError(AUTH_FAILED)` when what every one needs is missing."""
+    given = {**account.config, **account.credentials}
+    scope = Scope({"config": account.config})
+    for method in account.integration.methods:
+        if method.when is not None:
+            if holds(method.when(scope)):
+                return method
+        elif all(given.get(name) not in (None, "") for name in method.needs):
+            return method
+    missing = sorted({name for method in account.integration.methods for name in method.needs if not given.get(name)})
+    raise CallError("AUTH_FAILED", f"the connection lacks credentials: {', '.join(missing) or 'none fit'}")
+
+
+def sign_in(
+    draft: Draft, method: Method, signs: tuple[Signature, ...], scope: Scope, signers: Mapping[str, Signer]
+) -> Draft:
+    """A copy of the draft, signed in. Raises `CallError` when a value can't be written or a key is missing."""
+    signed = draft.copy()
+    try:
+        _apply(method.apply, signed, scope)
+        for block in signs:
+            _sign(block, signed, scope, signers)
+    except EvaluationError as error:
+        raise CallError("AUTH_FAILED", f"the request can't be signed: {error.message}") from None
+    except (signature.Unsignable, encode.Unsendable, PluginError) as error:
+        raise CallError("AUTH_FAILED", f"the request can't be signed: {error}") from None
+    return signed
+
+
+def _apply(block: Apply, draft: Draft, scope: Scope) -> None:
+    scope = scope.having(payload=draft.payload) if draft.payload is not None else scope
+    if block.headers is not None:
+        draft.headers.update(header_fields(block.headers(scope)))
+    if block.basic is not None:
+        user, password = (part(scope) for part in block.basic)
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise signature.Unsignable("a credential for basic authentication is missing")
+        draft.headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    if block.query is not None:
+        draft.query.extend(encode.query_pairs(block.query(scope), draft.query_options))
+    if block.form is not None:
+        draft.kind = "form"
+        draft.form.extend(encode.form_pairs(block.form(scope), draft.form_options))
+    if block.json is not None:
+        draft.kind = "json"
+        draft.body = {**(draft.body or {}), **block.json(scope)}
+
+
+def _sign(block: Signature, draft: Draft, scope: Scope, signers: Mapping[str, Signer]) -> None:
+    if block.when is not None and not holds(block.when(scope)):
+        return
+    seen = scope.having(request=draft.seen())
+    text = _first(block.texts, seen)
+    key = _first(block.keys, seen)
+    if block.plugin is not None:
+        made = signers[block.plugin](_sign_input(block, draft, seen, text or b"", key or b""))
+    elif block.scheme is not None and text is not None:
+        made = signature.sign(block.scheme, text, key, block.encoding)
+    else:
+        raise signature.Unsignable("a part of the signed text is missing")
+    _put(block, draft, made)
+
+
+def _first(blocks: tuple[Any, ...], scope: Scope) -> bytes | None:
+    """The first of several that is there, as bytes."""
+    for block in blocks:
+        value = block(scope)
+        if value is not ABSENT and value is not None:
+            return value if isinstance(value, bytes) else encode.scalar_text(value, "sign").encode()
+    return None
+
+
+def _sign_input(block: Signature, draft: Draft, scope: Scope, text: bytes, key: bytes) -> SignInput:
+    extra = block.extra(scope) if block.extra is not None else {}
+    values = draft.body if isinstance(draft.body, dict) else dict(draft.form)
+    return SignInput(
+        method=draft.method,
+        base=draft.base,
+        query=tuple(draft.query),
+        headers=dict(draft.headers),
+        values=values,
+        raw=draft.raw(),
+        text=text,
+        fields=block.fields,
+        key=key,
+        extra=extra if isinstance(extra, dict) else {},
+        epoch=scope["call"]["epoch"],
+        nonce=scope["call"]["random"],
+    )
+
+
+def _put(block: Signature, draft: Draft, made: str) -> None:
+    if block.put is None:
+        return
+    place, name = block.put.place, block.put.name
+    if place == "header":
+        draft.headers[name] = encode.header_value(made)
+    elif place == "query":
+        draft.query.append((name, made))
+    elif place == "form":
+        draft.form.append((name, made))
+    else:
+        draft.body = {**(draft.body or {}), name: made}
+
+
+def verified(
+    blocks: tuple[Signature, ...], queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float
+) -> bool:
+    """The first block whose `when` holds decides; where none does, nothing needs to be proved."""
+    for block in blocks:
+        if block.when is None or _truth(block.when, queries):
+            return _fits(block, queries, templates, signers, now)
+    return True
+
+
+def _truth(query: Any, scope: Scope) -> bool:
+    try:
+        return holds(query(scope))
+    except EvaluationError:
+        return False
+
+
+def _fits(
+    block: Signature, queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float
+) -> bool:
+    try:
+        if block.timestamp is not None:
+            stamp = block.timestamp(queries)
+            if not signature.within(stamp, block.timestamp_unit, block.tolerance_seconds, now):
+                return False
+            templates = templates.having(verify={"timestamp": stamp})
+        given = block.given(queries) if block.given is not None else None
+        texts = [_bytes(text(templates)) for text in block.texts]
+        keys = [_bytes(key(templates)) for key in block.keys]
+    except (EvaluationError, encode.Unsendable):
+        return False
+    candidates = given if isinstance(given, list) else [given]
+    scheme = block.scheme or "refuse"
+    matched = signature.verify(scheme, [t for t in texts if t], [k for k in keys if k], candidates, block.encoding)
+    return matched and all(_fits(also, queries, templates, signers, now) for also in block.also)
+
+
+def _bytes(value: Any) -> bytes:
+    if value is ABSENT or value is None:
+        return b""
+    return value if isinstance(value, bytes) else encode.scalar_text(value, "verify").encode()

@@ -1,0 +1,64 @@
+"""One call while it runs: what was asked, what is known, what has been sent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.catalog import Action
+from engine.compiled.scope import Scope
+from engine.library.times import utc_text
+from engine.model import Command
+from engine.runtime.account import Account
+from engine.runtime.clock import Clock
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(slots=True)
+class Call:
+    """`deadline` is monotonic seconds. `sent` turns true when the first request leaves."""
+
+    command: Command
+    execution_id: str
+    started: float
+    created_at: float
+    deadline: float
+    account: Account
+    action: Action
+    scope: Scope = field(repr=False)
+    sent: bool = False
+    completed: list[str] = field(default_factory=list)
+    """Ids of the write steps that are done."""
+
+    def remaining(self, clock: Clock) -> float:
+        return self.deadline - clock.monotonic()
+
+
+def call_root(execution_id: str, key: str | None, epoch: float, draw: Callable[[], str]) -> Scope:
+    """The root `call`: id, now (RFC 3339), random (drawn when read), idempotencyKey, key, epoch."""
+    wide = key or execution_id
+    return Scope(
+        {"id": execution_id, "idempotencyKey": wide, "epoch": epoch},
+        {"now": lambda: rfc3339(epoch), "key": lambda: derived_key(wide), "random": draw},
+    )
+
+
+def of_attempt(root: Scope, epoch: float, draw: Callable[[], str]) -> Scope:
+    """The same call with the time and randomness of one attempt."""
+    values: dict[str, Any] = {name: root[name] for name in ("id", "idempotencyKey")}
+    return Scope({**values, "epoch": epoch}, {**root.lazy, "now": lambda: rfc3339(epoch), "random": draw})
+
+
+def rfc3339(epoch: float) -> str:
+    """Epoch seconds as RFC 3339 text in UTC, to the millisecond."""
+    return utc_text(datetime.fromtimestamp(round(epoch, 3), UTC))
+
+
+def derived_key(key: str) -> str:
+    """26 characters of 0-9 and A-Z, the same for the same key; nobody can tell the key from them."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:17], "big")
+    return "".join(_ALPHABET[(number >> (5 * i)) & 31] for i in range(26))

@@ -1,0 +1,41 @@
+"""Time and chance, so that a test or a case can freeze them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Epoch seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def hex(self) -> str:
+        """32 random lower-case hex characters, unguessable."""
+        ...
+
+    def fraction(self) -> float:
+        """A random number in [0, 1) for jitter."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock and randomness."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(asyncio.sleep)
+    fraction = staticmethod(random.random)
+
+    def hex(self) -> str:
+        return secrets.token_hex(16)

@@ -1,0 +1,56 @@
+"""Where a request may go, and where the operator sends it instead.
+
+Credentials reach the spec's hosts and no others: the intended URL is checked first, then an `--upstream` override
+replaces its origin, path and query kept, with the intended host in `X-Upstream-Host`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from engine.compiled.fault import EvaluationError
+from engine.compiled.query import holds
+from engine.compiled.scope import Scope
+from engine.errors import CallError
+from engine.model import Request
+from engine.runtime.account import Account
+from engine.runtime.url import HostRules, UnsafeUrl
+
+UPSTREAM_HOST = "X-Upstream-Host"
+
+
+def check(request: Request, account: Account, method_name: str) -> str:
+    """The host that the request is for. Raises `CallError(FORBIDDEN)` when it may not go there."""
+    hosts = account.integration.hosts
+    plain = False
+    if hosts.plain_http is not None:
+        scope = Scope({"config": account.config, "auth": {"method": method_name}})
+        try:
+            plain = holds(hosts.plain_http(scope))
+        except EvaluationError:
+            plain = False
+    try:
+        return HostRules.of(hosts, account.config).check(request.url, ports=hosts.ports, plain_http=plain).host
+    except UnsafeUrl as error:
+        raise CallError("FORBIDDEN", f"nothing was sent: {error}") from None
+
+
+def redirect(request: Request, host: str, origin: str | None) -> Request:
+    """The request as the operator's override sends it; itself where there is none."""
+    if origin is None:
+        return request
+    rest = request.url.partition("://")[2]
+    slash = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    headers = (*request.headers, (UPSTREAM_HOST, host))
+    return replace(request, url=origin + rest[slash:], headers=headers)
+
+
+def origins(upstreams: Mapping[str, str]) -> frozenset[str]:
+    """Hosts of the overrides: the operator's word exempts them from the check of addresses."""
+    found = set()
+    for origin in upstreams.values():
+        authority = origin.partition("://")[2]
+        host = authority if authority.endswith("]") else authority.rpartition(":")[0] or authority
+        found.add(host.strip("[]"))
+    return frozenset(found)

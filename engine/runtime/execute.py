@@ -1,0 +1,225 @@
+"""The story of one call, top to bottom.
+
+    1 connection and action        who is asked, may it be asked
+    2 input                        defaults, schema, checks
+    3 credentials and token        decrypted, obtained where the method logs in
+    4 request                      vars, then each step's request by position
+    5 send                         breaker → limits → sign → transport → classify → again or stop
+    6 output                       mapped, held to the output schema
+    7 log                          always, durable before the caller has the answer
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ulid import ULID
+
+from engine.catalog import Catalog
+from engine.compiled.fault import EvaluationError
+from engine.compiled.scope import Scope
+from engine.errors import CallError, EngineError, StorageError, VersionConflict
+from engine.library.absent import ABSENT
+from engine.model import Answer, Command, Connection, Problem
+from engine.redact import mask_fields
+from engine.runtime import auth, idempotency, log
+from engine.runtime.account import Account, Accounts
+from engine.runtime.call import Call, call_root
+from engine.runtime.clock import Clock
+from engine.runtime.confirm import confirm
+from engine.runtime.inputs import check_input, compute_vars, find_action, truth
+from engine.runtime.output import mapped
+from engine.runtime.response import Reply
+from engine.runtime.send import Signing, Wires, send
+from engine.runtime.token import Tokens
+from engine.storage.ports import Store
+
+from engine.runtime.prove import TestOutcome, Trail, prove
+
+logger = logging.getLogger("integrations")
+
+
+class Engine:
+    """Runs actions. `budget_seconds` and `max_output_bytes` bound each call."""
+
+    def __init__(
+        self, catalog: Catalog, store: Store, wires: Wires, *, budget_seconds: float, max_output_bytes: int
+    ) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.wires = wires
+        self.budget_seconds = budget_seconds
+        self.max_output_bytes = max_output_bytes
+        self.accounts = Accounts(catalog, store)
+        self.tokens = Tokens(store, wires)
+
+    @property
+    def clock(self) -> Clock:
+        return self.wires.clock
+
+    async def execute(self, command: Command) -> Answer:
+        """Run one action. What goes wrong in the call is in the answer.
+
+        Raises `RequestError` for what never becomes a call, and `StorageError` when the log can't be written.
+        """
+        trail = Trail(self.new_id(), await self.accounts.connection_of(command))
+        if command.idempotency_key is None:
+            return await self.run(command, trail)
+
+        async def run() -> idempotency.Outcome:
+            answer = await self.run(command, trail)
+            return idempotency.Outcome(answer, trail.call is not None and trail.call.sent)
+
+        return await idempotency.once(
+            self.store, command, trail.execution_id, self.clock.now, self.budget_seconds, run
+        )
+
+    def new_id(self) -> str:
+        """A ULID of this moment."""
+        return str(ULID.from_timestamp(self.clock.now()))
+
+    async def run(self, command: Command, trail: Trail) -> Answer:
+        """The call from its beginning to its row in the log; `trail` then tells what happened."""
+        started, created_at = self.clock.monotonic(), self.clock.now()
+        try:
+            trail.data = await self._perform(command, trail, started, created_at)
+        except CallError as failure:
+            trail.error = failure
+        except StorageError:
+            raise
+        except EngineError as failure:
+            trail.error = CallError("INTERNAL", f"the engine failed ({type(failure).__name__})")
+        except Exception as failure:  # a bug of ours must end as a logged answer, not as a lost call
+            logger.error("execution %s failed: %s", trail.execution_id, type(failure).__name__)
+            trail.error = CallError("INTERNAL", "the engine failed; the operator finds it by the execution id")
+        latency_ms = round((self.clock.monotonic() - started) * 1000)
+        await self._note_status(trail)
+        await self._log(command, trail, created_at, latency_ms)
+        problem = problem_of(trail.error) if trail.error else None
+        return Answer(problem is None, trail.execution_id, latency_ms, trail.data, problem)
+
+    async def _perform(self, command: Command, trail: Trail, started: float, created_at: float) -> Any:
+        """Steps 1 to 6. Raises `CallError`."""
+        account = trail.account = await self.accounts.open(trail.connection)
+        action = trail.action = find_action(account.integration, command.action_id)
+        if trail.connection.status == "inactive":
+            raise CallError("CONNECTION_INACTIVE", "the connection is inactive: activate it or connect the account")
+        given = check_input(action, command.input, account.config)
+        root = call_root(trail.execution_id, command.idempotency_key, created_at, self.clock.hex)
+        scope = Scope({"input": given, "config": account.config, "call": root, "steps": {}})
+        scope["vars"] = compute_vars(action, scope)
+        budget = action.timeout_seconds or account.integration.timeout_seconds or self.budget_seconds
+        deadline = started + min(budget, self.budget_seconds)
+        call = trail.call = Call(command, trail.execution_id, started, created_at, deadline, account, action, scope)
+        trail.reply = await self._steps(call)
+        return mapped(call, trail.reply, self.max_output_bytes)
+
+    async def _steps(self, call: Call) -> Reply:
+        """Every step in order; the reply of the only one, or the scope with all outputs."""
+        signing = await self._signing(call)
+        reply: Reply | None = None
+        for step in call.action.steps:
+            if step.when is not None and not truth(step.when, call.scope):
+                continue
+            try:
+                reply = await send(call, step, call.scope, signing, self.wires)
+            except CallError as error:
+                if step.may_fail:
+                    continue
+                return await self._failed(call, error)
+            if step.effect == "write":
+                call.completed.append(step.step_id)
+            if call.action.has_steps:
+                done = {step.step_id: {"outputs": _outputs(step.outputs, reply)}}
+                call.scope["steps"] = {**call.scope["steps"], **done}
+        if call.action.has_steps or reply is None:
+            return Reply(call.scope.having(auth={"method": signing.method.name if signing else None}), None)
+        return reply
+
+    async def _failed(self, call: Call, error: CallError) -> Reply:
+        """Raises the failure with what was done before it, unless a look at the provider shows a success."""
+        if call.completed:
+            error.details["completed"] = list(call.completed)
+        if error.code == "OUTCOME_UNKNOWN" and call.action.confirm is not None:
+            return await confirm(call, call.action.confirm, error, self._steps, self.max_output_bytes)
+        raise error
+
+    async def _signing(self, call: Call) -> Signing | None:
+        if not call.action.signs or not call.account.integration.methods:
+            return None
+        method = auth.choose(call.account)
+        await self.tokens.ready(call, method)
+
+        async def renew() -> None:
+            await self.tokens.renew(call, method)
+
+        return Signing(
+            method,
+            call.action.sign.get(method.name, method.sign),
+            lambda: secret_scope(call.account),
+            renew if method.token is not None else None,
+        )
+
+    async def _note_status(self, trail: Trail) -> None:
+        """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""
+        connection, error = trail.connection, trail.error
+        refused = error is not None and error.code in ("AUTH_FAILED", "REAUTH_REQUIRED")
+        if not refused and not (error is None and connection.status == "error"):
+            return
+        now = self.clock.now()
+        changed = (
+            replace(connection, status="error", last_error_at=now, last_error=error.message)
+            if error is not None
+            else replace(connection, status="active", last_error=None)
+        )
+        try:
+            await self.store.connections.update(changed)
+        except VersionConflict:
+            pass  # somebody changed or deleted it meanwhile: theirs stands
+
+    async def _log(self, command: Command, trail: Trail, created_at: float, latency_ms: int) -> None:
+        masker = trail.account.masker if trail.account else None
+        action = trail.action
+        shows_output = action is not None and trail.error is None
+        await self.store.executions.append(
+            log.row(
+                command,
+                trail.connection,
+                execution_id=trail.execution_id,
+                created_at=created_at,
+                latency_ms=latency_ms,
+                shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
+                shown_output=log.shown(trail.data, action.mask_output, masker) if action and shows_output else None,
+                error=trail.error,
+            )
+        )
+
+    async def test(self, connection: Connection) -> TestOutcome:
+        """Prove a connection's credentials by the spec's test; always sets `lastTestedAt`."""
+        return await prove(self, connection)
+
+    async def close(self) -> None:
+        await self.wires.transport.close()
+        await self.store.lifetime.close()
+
+
+def secret_scope(account: Account) -> Scope:
+    """The roots that only `apply` and `sign` see."""
+    token = {name: account.token[name] for name in ("access", "refresh", "expiresAt", "scope") if name in account.token}
+    return Scope({"config": account.config, "credentials": dict(account.credentials), "token": token, "app": {}})
+
+
+def problem_of(error: CallError) -> Problem:
+    return Problem(
+        error.code, error.message, error.retryable, error.retry_after_ms, error.provider_code, error.details
+    )
+
+
+def _outputs(trees: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+    try:
+        return {name: value for name, tree in trees.items() if (value := tree(reply.scope)) is not ABSENT}
+    except EvaluationError as error:
+        raise CallError("INVALID_RESPONSE", f"the answer lacks what the next step needs: {error.message}") from None

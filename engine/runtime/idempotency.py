@@ -1,0 +1,134 @@
+"""Idempotency-Key: the first answer is the answer for 24 hours, and a crash never becomes a second order.
+
+    absent ── intent stored (durably, before anything is sent) ──> running ── answer ──> done, replayed
+                                                                     │
+                                                                     └── the process died ──> OUTCOME_UNKNOWN
+
+Keys are stored as hashes, per tenant; stored answers are sealed like credentials.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import RequestError
+from engine.library import exact
+from engine.model import Answer, Command, Problem
+from engine.storage.ports import Record, Store
+
+KEEP_SECONDS = 24 * 3600.0
+_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running the call came to; `sent` says whether anything left the process."""
+
+    answer: Answer
+    sent: bool
+
+
+def fingerprint(command: Command) -> str:
+    """The same for the same request, whatever the order of its keys."""
+    asked = [command.connection_id, command.integration_id, command.action_id, _sorted(command.input)]
+    return hashlib.sha256(exact.dumps(asked)).hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+async def once(
+    store: Store,
+    command: Command,
+    execution_id: str,
+    now: Callable[[], float],
+    budget: float,
+    run: Callable[[], Awaitable[Outcome]],
+) -> Answer:
+    """Run the call under its key, or replay. Raises `RequestError(CONFLICT)` for another request or a running one."""
+    key = _record_key(command)
+    intent = {"state": "running", "print": fingerprint(command), "id": execution_id, "until": now() + budget + _GRACE}
+    stored = await store.state.put(key, exact.dumps(_plain(intent)), expected=0, ttl_seconds=KEEP_SECONDS, durable=True)
+    if stored is None:
+        record = await store.state.get(key)
+        if record is None:
+            raise RequestError("CONFLICT", "the first request with this Idempotency-Key has just ended; try again")
+        return _earlier(store, command, record, now())
+    try:
+        outcome = await run()
+    except RequestError:
+        await store.state.delete(key, stored)
+        raise
+    await _finish(store, command, key, stored, intent, outcome)
+    return outcome.answer
+
+
+async def _finish(
+    store: Store, command: Command, key: str, version: int, intent: Mapping[str, Any], outcome: Outcome
+) -> None:
+    if not outcome.sent:
+        await store.state.delete(key, version)
+        return
+    sealed = store.vault.seal(command.tenant_id, key, exact.dumps(_answer_data(outcome.answer)))
+    done = exact.dumps({"state": "done", "print": intent["print"], "answer": sealed.hex()})
+    await store.state.put(key, done, expected=version, ttl_seconds=KEEP_SECONDS, durable=True)
+
+
+def _earlier(store: Store, command: Command, record: Record, now: float) -> Answer:
+    known = exact.loads(record.value)
+    if known["print"] != fingerprint(command):
+        raise RequestError("CONFLICT", "this Idempotency-Key was used for another request")
+    if known["state"] == "done":
+        sealed = bytes.fromhex(known["answer"])
+        return _read_answer(exact.loads(store.vault.open(command.tenant_id, _record_key(command), sealed)))
+    if now < known["until"]:
+        raise RequestError("CONFLICT", "the first request with this Idempotency-Key is still running")
+    message = "the first request with this Idempotency-Key was cut off; it is not known whether the provider did it"
+    return Answer(False, known["id"], 0, error=Problem("OUTCOME_UNKNOWN", message, retryable=False), replayed=True)
+
+
+def _record_key(command: Command) -> str:
+    digest = hashlib.sha256((command.idempotency_key or "").encode()).hexdigest()
+    return f"idempotency:{command.tenant_id}:{digest}"
+
+
+def _plain(intent: Mapping[str, Any]) -> dict[str, Any]:
+    return {**intent, "until": round(intent["until"] * 1000) / 1000}
+
+
+def _answer_data(answer: Answer) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "success": answer.success,
+        "id": answer.execution_id,
+        "latencyMs": answer.latency_ms,
+        "data": answer.data,
+    }
+    if answer.error is not None:
+        error = answer.error
+        data["error"] = {
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+            "retry_after_ms": error.retry_after_ms,
+            "provider_code": error.provider_code,
+            "details": dict(error.details),
+        }
+    return data
+
+
+def _read_answer(data: Mapping[str, Any]) -> Answer:
+    error = data.get("error")
+    return Answer(
+        success=data["success"],
+        execution_id=data["id"],
+        latency_ms=data["latencyMs"],
+        data=data["data"],
+        error=Problem(**error) if error else None,
+        replayed=True,
+    )

@@ -1,0 +1,55 @@
+"""The row that a call leaves in the execution log: masked by field, by name and by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.errors import CallError
+from engine.library import exact
+from engine.model import Command, Connection, Execution, ExecutionStatus
+from engine.redact import Masker
+
+_LARGEST_LOGGED = 64 * 1024
+_TOO_LARGE = b'{"$omitted":"larger than 64 kB"}'
+
+
+def row(
+    command: Command,
+    connection: Connection | None,
+    *,
+    execution_id: str,
+    created_at: float,
+    latency_ms: int,
+    shown_input: bytes,
+    shown_output: bytes | None,
+    error: CallError | None,
+) -> Execution:
+    status: ExecutionStatus = "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error"
+    return Execution(
+        execution_id=execution_id,
+        tenant_id=command.tenant_id,
+        connection_id=connection.connection_id if connection else command.connection_id,
+        integration_id=connection.integration_id if connection else command.integration_id,
+        action_id=command.action_id,
+        input=shown_input,
+        output=shown_output,
+        status=status,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
+        latency_ms=latency_ms,
+        caller_service=command.caller_service,
+        caller_ref=command.caller_ref,
+        created_at=created_at,
+    )
+
+
+def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None) -> bytes:
+    """A value as the log may hold it: JSON, masked, at most 64 kB."""
+    try:
+        text = exact.dumps(mask(value))
+    except ValueError:
+        return b"{}"
+    if len(text) > _LARGEST_LOGGED:
+        return _TOO_LARGE
+    return masker.text(text.decode()).encode() if masker is not None else text

@@ -1,0 +1,54 @@
+"""From a reply to what the caller gets: mapped, held to the output schema, bounded in size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.compiled.fault import EvaluationError
+from engine.errors import CallError
+from engine.library import exact
+from engine.library.absent import ABSENT
+from engine.runtime.call import Call
+from engine.runtime.response import Reply, failures_of
+from engine.runtime.send import read_values
+
+
+def mapped(call: Call, reply: Reply, max_bytes: int) -> Any:
+    """The output. Raises `CallError`."""
+    try:
+        data = _data(call, reply)
+    except EvaluationError as error:
+        raise _unfit(call, f"the answer can't be mapped: {error.message}") from None
+    issues = call.action.output_schema.check(data)
+    if issues:
+        where = ", ".join(sorted({".".join(map(str, issue.path)) or "output" for issue in issues})[:5])
+        raise _unfit(call, f"the provider's answer lacks or misstates what this action promises: {where}")
+    try:
+        size = len(exact.dumps(data))
+    except ValueError:
+        raise _unfit(call, "the mapped output is not a JSON value") from None
+    if size > max_bytes:
+        raise CallError("PAYLOAD_TOO_LARGE", f"the mapped output is larger than {max_bytes} bytes")
+    return data
+
+
+def _data(call: Call, reply: Reply) -> Any:
+    action, scope = call.action, reply.scope
+    if action.has_steps and action.read:
+        reads = action.read
+        scope.lazy = {**scope.lazy, "read": lambda: read_values(reads, scope)}
+    failures = []
+    if action.partial is not None and reply.response is not None:
+        masker = call.account.masker
+        failures = failures_of(action.partial, scope, masker, reply.response.status, action.effect)
+    tree = reply.verdict.output if reply.verdict is not None and reply.verdict.output is not None else action.output
+    data = tree(scope) if tree is not None else {}
+    if data is ABSENT or data is None:
+        data = {}
+    return {**data, "failures": failures} if failures and isinstance(data, dict) else data
+
+
+def _unfit(call: Call, message: str) -> CallError:
+    """After a write nobody knows what an answer that makes no sense means."""
+    outcome = {"outcome": "unknown"} if call.action.effect == "write" and call.sent else None
+    return CallError("INVALID_RESPONSE", message, details=outcome)

@@ -1,0 +1,104 @@
+"""Proves the credentials of a connection by what the spec's `test` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from engine.catalog import Action, Catalog, TestPlan
+from engine.compiled.scope import Scope
+from engine.errors import CallError, VersionConflict
+from engine.model import Answer, Command, Connection
+from engine.runtime.account import Account, Accounts
+from engine.runtime.call import Call, call_root
+from engine.runtime.clock import Clock
+from engine.runtime.inputs import truth
+from engine.runtime.response import Reply
+from engine.storage.ports import Store
+
+_CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
+
+
+@dataclass(slots=True)
+class Trail:
+    """What is known of a call when it ends, however it ends."""
+
+    execution_id: str
+    connection: Connection
+    account: Account | None = None
+    action: Action | None = None
+    call: Call | None = None
+    reply: Reply | None = None
+    data: Any = None
+    error: CallError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestOutcome:
+    """Whether the credentials of a connection work; `tested_at` in epoch seconds."""
+
+    success: bool
+    message: str
+    tested_at: float
+
+
+class Runner(Protocol):
+    """The part of the engine that a test needs."""
+
+    accounts: Accounts
+    catalog: Catalog
+    store: Store
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def new_id(self) -> str: ...
+
+    async def run(self, command: Command, trail: Trail) -> Answer: ...
+
+
+async def prove(runner: Runner, connection: Connection) -> TestOutcome:
+    """Run the spec's test as a logged call, and note when it was."""
+    integration = runner.catalog.integrations.get(connection.integration_id)
+    if integration is None:
+        success, message = False, "the integration is no longer in the catalogue"
+    elif integration.test is None:
+        success, message = True, "this integration has no test: the first call will show whether the credentials work"
+    else:
+        success, message = await _try(runner, connection, integration.test)
+    now = runner.clock.now()
+    current = await runner.store.connections.get(connection.tenant_id, connection.connection_id)
+    if current is not None:
+        try:
+            await runner.store.connections.update(replace(current, last_tested_at=now))
+        except VersionConflict:
+            pass  # changed meanwhile: the next test notes its time
+    return TestOutcome(success, message, now)
+
+
+async def _try(runner: Runner, connection: Connection, plan: TestPlan) -> tuple[bool, str]:
+    trail = Trail(runner.new_id(), connection)
+    await runner.run(await _command(runner, trail, plan), trail)
+    if trail.error is not None:
+        if trail.error.code in plan.accept:
+            return True, "the credentials work"
+        if plan.or_else is not None and trail.error.code not in _CREDENTIALS_REFUSED:
+            return await _try(runner, connection, plan.or_else)
+        return False, trail.error.message
+    if plan.expect is not None and trail.reply is not None and not truth(plan.expect, trail.reply.scope):
+        return False, plan.message or "the provider's answer does not show what it should"
+    return True, "the credentials work"
+
+
+async def _command(runner: Runner, trail: Trail, plan: TestPlan) -> Command:
+    clock, connection = runner.clock, trail.connection
+    account = await runner.accounts.open(connection)
+    root = call_root(trail.execution_id, None, clock.now(), clock.hex)
+    given = plan.input(Scope({"config": account.config, "call": root})) if plan.input is not None else {}
+    return Command(
+        tenant_id=connection.tenant_id,
+        connection_id=connection.connection_id,
+        action_id=plan.action_id,
+        input=given if isinstance(given, dict) else {},
+        caller_service="connection-test",
+    )

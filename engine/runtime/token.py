@@ -1,0 +1,177 @@
+"""Tokens that a login gives: obtained once, kept encrypted, shared by processes, renewed when refused or due.
+
+The order is: the one in memory, the one in the store, a new login. A lease in the state store keeps two processes
+from logging in at the same time; who does not get it waits for the other's token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from engine.catalog import Method
+from engine.compiled.fault import EvaluationError
+from engine.compiled.query import holds
+from engine.compiled.scope import Scope
+from engine.errors import CallError, VersionConflict
+from engine.library.absent import ABSENT
+from engine.model import Connection
+from engine.runtime.account import TOKEN, Account
+from engine.runtime.call import Call, derived_key, rfc3339
+from engine.runtime.response import Reply
+from engine.runtime.send import Wires, send
+from engine.storage.ports import Store
+
+_MARGIN = 60.0
+_LEASE_SECONDS = 30.0
+_WAIT = 0.1
+
+
+class Tokens:
+    """Obtains and keeps the tokens of accounts whose method logs in."""
+
+    def __init__(self, store: Store, wires: Wires) -> None:
+        self._store = store
+        self._wires = wires
+
+    async def ready(self, call: Call, method: Method) -> None:
+        """See to it that the account has a valid token. Raises `CallError` when the login is refused."""
+        account = call.account
+        if method.token is None or self._is_valid(account.token, method):
+            return
+        await self._load(account)
+        if not self._is_valid(account.token, method):
+            await self._obtain(call, method, refused=None)
+
+    async def renew(self, call: Call, method: Method) -> None:
+        """The token was refused: take the one that somebody else obtained meanwhile, or log in again."""
+        refused = call.account.token.get("access")
+        await self._load(call.account)
+        if not self._is_valid(call.account.token, method) or call.account.token.get("access") == refused:
+            await self._obtain(call, method, refused)
+
+    def _is_valid(self, token: Mapping[str, Any], method: Method) -> bool:
+        if not token.get("access") or token.get("method") != method.name:
+            return False
+        expires = token.get("expiresAt")
+        if not isinstance(expires, str):
+            return True
+        now, end = self._wires.clock.now(), datetime.fromisoformat(expires).timestamp()
+        life = end - float(token.get("obtainedAt", now))
+        return now < end - min(_MARGIN, max(life, 0) / 2)
+
+    async def _load(self, account: Account) -> None:
+        connection = account.connection
+        stored = await self._store.secrets.get(connection.tenant_id, connection.connection_id, TOKEN)
+        if stored is not None and stored.value.get("connectionVersion") == _identity(account):
+            account.learn_token(stored.value)
+            account.token_version = stored.version
+        elif stored is not None:
+            account.token_version = stored.version
+
+    async def _obtain(self, call: Call, method: Method, refused: str | None) -> None:
+        key = f"lease:token:{call.account.key}"
+        clock = self._wires.clock
+        while await self._wires.state.put(key, b"1", expected=0, ttl_seconds=_LEASE_SECONDS) is None:
+            if call.remaining(clock) <= _WAIT:
+                raise CallError("TIMEOUT", "another call is signing in and takes too long", not_processed=True)
+            await clock.sleep(_WAIT)
+            await self._load(call.account)
+            if self._is_valid(call.account.token, method) and call.account.token.get("access") != refused:
+                return
+        try:
+            await self._log_in(call, method)
+        finally:
+            await self._wires.state.delete(key)
+
+    async def _log_in(self, call: Call, method: Method) -> None:
+        account = call.account
+        scope = own_scope(call)
+        reply: Reply | None = None
+        for step in method.obtain:
+            if step.when is not None and not holds(step.when(scope)):
+                continue
+            try:
+                reply = await send(call, step, scope, None, self._wires)
+            except CallError as error:
+                raise _login_error(error) from None
+            outputs = {name: value for name, tree in step.outputs.items() if (value := tree(reply.scope)) is not ABSENT}
+            scope["steps"][step.step_id] = {"outputs": outputs}
+        if reply is not None:
+            await self._keep(account, method, reply)
+
+    async def _keep(self, account: Account, method: Method, reply: Reply) -> None:
+        """Store before use: a token that only memory knows is lost with the process."""
+        token = self._read(account, method, reply)
+        captured = {name: value for name, tree in method.capture.items() if (value := tree(reply.scope)) is not ABSENT}
+        connection = account.connection
+        ids = (connection.tenant_id, connection.connection_id)
+        try:
+            account.token_version = await self._store.secrets.put(*ids, TOKEN, token, account.token_version)
+        except VersionConflict:
+            await self._load(account)  # somebody else stored one first: both are good, ours is not kept
+        account.learn_token(token)
+        account.config.update(captured)
+        if any(connection.config.get(name) != value for name, value in captured.items()):
+            await self._remember(connection, captured)
+
+    async def _remember(self, connection: Connection, captured: Mapping[str, Any]) -> None:
+        """What the login's answer said about the account (its host, its id) is config from now on."""
+        changed = replace(connection, config={**connection.config, **captured})
+        try:
+            await self._store.connections.update(changed)
+        except VersionConflict:
+            pass  # somebody changed the connection: the next login captures again
+
+    def _read(self, account: Account, method: Method, reply: Reply) -> dict[str, Any]:
+        plan, now = method.token, self._wires.clock.now()
+        assert plan is not None  # methods without a token plan never come here
+        try:
+            accepted = plan.accepted is None or holds(plan.accepted(reply.scope))
+            access = plan.access(reply.scope) if accepted else None
+            expires = plan.expires_at(reply.scope) if plan.expires_at is not None else None
+            seconds = plan.expires_in(reply.scope) if plan.expires_in is not None else None
+        except EvaluationError as error:
+            raise CallError("INVALID_RESPONSE", f"the login's answer can't be read: {error.message}") from None
+        if not isinstance(access, str) or not access:
+            raise CallError("AUTH_FAILED", "the login gave no token")
+        if expires is None and seconds is not None:
+            expires = rfc3339(now + float(seconds))
+        return {
+            "access": access,
+            "method": method.name,
+            "obtainedAt": round(now, 3),
+            "connectionVersion": _identity(account),
+            **({"expiresAt": expires} if expires else {}),
+        }
+
+
+def _identity(account: Account) -> str:
+    """What a token belongs to: other credentials make it worthless."""
+    parts = sorted((k, str(v)) for k, v in {**account.config, **account.credentials}.items())
+    captured = account.integration.form.captured
+    return derived_key(repr([part for part in parts if part[0] not in captured]))
+
+
+def own_scope(call: Call) -> Scope:
+    """Roots of a method's own requests."""
+    account = call.account
+    return Scope(
+        {
+            "config": account.config,
+            "credentials": dict(account.credentials),
+            "token": {k: v for k, v in account.token.items() if k in ("access", "refresh", "expiresAt", "scope")},
+            "call": call.scope["call"],
+            "steps": {},
+        }
+    )
+
+
+def _login_error(error: CallError) -> CallError:
+    """A refusal of a login that no rule explains is a matter of credentials."""
+    if error.code in ("REJECTED", "INVALID_INPUT", "FORBIDDEN", "NOT_FOUND"):
+        details = error.details
+        return CallError("AUTH_FAILED", error.message, provider_code=error.provider_code, details=details)
+    return error

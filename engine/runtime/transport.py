@@ -1,0 +1,154 @@
+"""The wire. The only file that knows the HTTP client; its exceptions are translated here and nowhere else.
+
+One session per process: connections are kept alive, redirects are never followed, nothing is ever sent twice by
+the client itself, and reading stops at the size cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any, Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from engine.errors import AnswerLost, AnswerTooLarge, CallTimedOut, ConnectFailed
+from engine.model import Request, Response
+from engine.runtime.url import private_address
+
+CONNECT_SECONDS = 5.0
+_POOL = 256
+
+
+class Transport(Protocol):
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
+        """One request, one whole answer within `timeout` seconds and `max_bytes` (decoded) bytes.
+
+        Raises `ConnectFailed` (nothing was sent), `AnswerLost`, `CallTimedOut`, `AnswerTooLarge`.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class _PublicResolver(AbstractResolver):
+    """Names resolve to public addresses only, and the checked address is the one that is connected to."""
+
+    def __init__(self, exempt: frozenset[str]) -> None:
+        self._inner = ThreadedResolver()
+        self._exempt = exempt
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if host in self._exempt:
+            return found
+        public = [entry for entry in found if not private_address(entry["host"])]
+        if not public:
+            raise OSError(None, "the host has no public address")
+        return public
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class HttpTransport:
+    """HTTP/1.1 over aiohttp. `exempt`: hosts the operator vouches for; `allow_private`: any address will do."""
+
+    def __init__(self, *, exempt: frozenset[str] = frozenset(), allow_private: bool = False) -> None:
+        self._exempt = exempt
+        self._allow_private = allow_private
+        self._opened: aiohttp.ClientSession | None = None
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Opened on the first call, inside the running loop."""
+        if self._opened is None:
+            resolver = ThreadedResolver() if self._allow_private else _PublicResolver(self._exempt)
+            connector = aiohttp.TCPConnector(
+                limit=_POOL, ttl_dns_cache=10, resolver=resolver, ssl=ssl.create_default_context()
+            )
+            self._opened = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                requote_redirect_url=False,
+                trust_env=False,
+            )
+            # The client resends "idempotent" methods on a dropped connection; what may be resent is declared
+            # by the spec's effect, not by the method.
+            self._opened._retry_connection = False
+        return self._opened
+
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
+        url = URL(request.url, encoded=True)
+        self._check_literal(url.host or "")
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
+        try:
+            async with self._session().request(
+                request.method,
+                url,
+                headers=request.headers,
+                data=request.body or None,
+                allow_redirects=False,
+                timeout=limits,
+            ) as answer:
+                body = await _read(answer, max_bytes)
+                return Response(answer.status, _headers(answer), body)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise ConnectFailed(_reason(error)) from None
+        except (TimeoutError, aiohttp.ServerTimeoutError):
+            raise CallTimedOut("no whole answer came in time") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise AnswerLost(f"the connection failed before the answer was whole ({type(error).__name__})") from None
+
+    def _check_literal(self, host: str) -> None:
+        """An address in the URL itself never meets the resolver."""
+        is_address = ":" in host or host.replace(".", "").isdigit()
+        if is_address and not self._allow_private and host not in self._exempt and private_address(host):
+            raise ConnectFailed("the host is not a public address")
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+            await asyncio.sleep(0)  # lets the sockets close before the loop does
+
+
+async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    length = answer.content_length
+    if length is not None and length > max_bytes:
+        raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > max_bytes:
+            answer.close()
+            raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in answer.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
+def _reason(error: Any) -> str:
+    """Why nothing was sent, without address or path."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "TLS failed"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        private = "no public address" in str(error)
+        return "the host has no public address" if private else "the host's name can't be resolved"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "connecting took too long"
+    return "the connection was refused or failed"

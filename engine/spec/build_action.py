@@ -1,0 +1,327 @@
+"""Compiles one action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.catalog import Action, Check, Confirm, Effect, Evaluate, Method, Partial, Signature, Step
+from engine.compiled.fault import Fault, Path
+from engine.compiled.names import ANY, SURE, Names, Shape, shape_of
+from engine.compiled.schema import Schema
+from engine.compiled.template import is_template, paths_of, surely_present
+from engine.compiled.tree import Leaves, compile_tree
+from engine.redact import mask_fields, sensitive_fields
+from engine.spec.build_auth import AuthBuilder
+from engine.spec.build_request import Wire, compile_ask, optional_ask
+from engine.spec.build_rules import RuleBuilder
+from engine.spec.findings import Findings
+from engine.spec.places import Places
+
+
+@dataclass(slots=True)
+class _Shapes:
+    """What is known of the names of one action while it is compiled, in the order in which it runs."""
+
+    input: Shape
+    vars: dict[str, Shape] = field(default_factory=dict)
+    steps: dict[str, Shape] = field(default_factory=dict)
+    read: dict[str, Shape] = field(default_factory=dict)
+
+
+class ActionBuilder:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        places: Places,
+        wire: Wire,
+        rules: RuleBuilder,
+        auth: AuthBuilder,
+        findings: Findings,
+    ) -> None:
+        self.spec = spec
+        self.places = places
+        self.wire = wire
+        self.rules = rules
+        self.auth = auth
+        self.findings = findings
+
+    def build(self, block: Mapping[str, Any], methods: Sequence[Method], path: Path) -> Action:
+        input_schema = self.schema(_closed(block.get("inputSchema", {})), (*path, "inputSchema"))
+        output_schema = self.schema(block.get("outputSchema", {}), (*path, "outputSchema"))
+        category = block.get("category", "read")
+        effect: Effect = "read" if category == "read" else "write"
+        shapes = _Shapes(shape_of(input_schema.raw, sure=True))
+        variables = self._vars(block, shapes, path)
+        has_steps = "steps" in block
+        answers = Names({}) if has_steps else self._answer_names(shapes)
+        read = () if has_steps else self._read(block, shapes, answers, path)
+        if not has_steps:
+            answers = self._answer_names(shapes)
+        answer = self.rules.answer(self.spec.get("answer"), block.get("answer"), self._answer_names(shapes), (*path, "answer"))
+        steps = self._steps(block, shapes, effect, path)
+        if has_steps:
+            answers = self.places.after_steps(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), Shape({}))
+            read = self._read(block, shapes, answers, path)
+            answers = answers.adding(read=_closed_shape(shapes.read))
+        self._check_idempotency(block, effect, path)
+        return Action(
+            action_id=str(block.get("actionId")),
+            name=str(block.get("name") or _title(str(block.get("actionId")))),
+            description=str(block.get("description", "")),
+            category=category,
+            effect=effect,
+            deprecated=bool(block.get("deprecated", False)),
+            input_schema=input_schema,
+            output_schema=output_schema,
+            mask_input=_masking(input_schema.raw),
+            mask_output=_masking(output_schema.raw),
+            rate_limit=block.get("rateLimit"),
+            timeout_seconds=block.get("timeoutSeconds"),
+            idempotency=_by(block.get("idempotency")),
+            confirm=self._confirm(block, shapes, path),
+            vars=variables,
+            read=read,
+            checks=self._checks(block, shapes, path),
+            steps=steps,
+            has_steps=has_steps,
+            answer=answer,
+            output=self._output(block, answers, output_schema, path),
+            partial=self._partial(block, answers, path),
+            signs=block.get("auth") != "none",
+            sign=self._sign(block, shapes, methods, path),
+            verify_answer=self.auth.signatures(
+                block.get("verifyAnswer", self.spec.get("verifyAnswer")),
+                self.places.verify_answer(),
+                (*path, "verifyAnswer") if "verifyAnswer" in block else ("verifyAnswer",),
+                verify=True,
+            ),
+        )
+
+    def schema(self, raw: Mapping[str, Any], path: Path) -> Schema:
+        try:
+            return Schema(raw)
+        except Fault as fault:
+            self.findings.report(path, fault)
+            return Schema({})
+
+    def _answer_names(self, shapes: _Shapes) -> Names:
+        return self.places.answer(
+            shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), _closed_shape(shapes.read)
+        )
+
+    def _request_names(self, shapes: _Shapes) -> Names:
+        return self.places.request(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
+
+    def _vars(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[tuple[str, Evaluate], ...]:
+        made = []
+        for name, tree in block.get("vars", {}).items():
+            here = (*path, "vars", name)
+            names = self._request_names(shapes).without("steps")
+            made.append((name, compile_tree(tree, self.wire.leaves(names), here)))
+            shapes.vars[name] = SURE if self._is_sure(tree, names) else ANY
+        return tuple(made)
+
+    def _is_sure(self, tree: Any, names: Names) -> bool:
+        if not isinstance(tree, str):
+            return not isinstance(tree, Mapping | list)
+        try:
+            return surely_present(tree, names)
+        except Fault:
+            return True  # reported where the text was compiled
+
+    def _read(
+        self, block: Mapping[str, Any], shapes: _Shapes, names: Names, path: Path
+    ) -> tuple[tuple[str, Evaluate], ...]:
+        made = []
+        for name, tree in block.get("read", {}).items():
+            here = (*path, "read", name)
+            known = names.adding(read=_closed_shape(shapes.read))
+            made.append((name, self._tree(tree, known, here)))
+            shapes.read[name] = ANY
+        return tuple(made)
+
+    def _tree(self, tree: Any, names: Names, path: Path) -> Evaluate:
+        return compile_tree(tree, Leaves(names, self.findings.report, queries=True), path)
+
+    def _checks(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[Check, ...]:
+        names = self.places.checks(shapes.input)
+        made = []
+        for i, check in enumerate(block.get("checks", ())):
+            here = (*path, "checks", i)
+            require = compile_ask(check.get("require"), names, self.findings, (*here, "require"))
+            made.append(Check(require, str(check.get("message", "")), check.get("field")))
+        return tuple(made)
+
+    def _steps(self, block: Mapping[str, Any], shapes: _Shapes, effect: Effect, path: Path) -> tuple[Step, ...]:
+        if "steps" not in block:
+            return (self._only_step(block, shapes, effect, path),)
+        made = []
+        for i, step in enumerate(block["steps"]):
+            made.append(self._step(step, block, shapes, (*path, "steps", i), path))
+            fields = {name: SURE for name in step.get("outputs", {})}
+            shapes.steps[str(step.get("stepId"))] = Shape({"outputs": Shape(fields, sure=True)}, sure=True)
+        if effect == "read" and any(step.effect == "write" for step in made):
+            self.findings.add((*path, "category"), "SPEC073", "a read has read steps only")
+        return tuple(made)
+
+    def _only_step(self, block: Mapping[str, Any], shapes: _Shapes, effect: Effect, path: Path) -> Step:
+        names = self._answer_names(shapes)
+        return Step(
+            step_id="request",
+            effect=effect,
+            request=self.wire.plan(block.get("request", {}), self._request_names(shapes), (*path, "request")),
+            answer=self.rules.answer(self.spec.get("answer"), block.get("answer"), names, (*path, "answer")),
+            rules=self._rules(None, block, names, path, path),
+        )
+
+    def _step(
+        self, step: Mapping[str, Any], block: Mapping[str, Any], shapes: _Shapes, here: Path, path: Path
+    ) -> Step:
+        names = self._answer_names(shapes)
+        before = self.places.after_steps(
+            shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), Shape({})
+        )
+        own_answer = {**(block.get("answer") or {}), **(step.get("answer") or {})}
+        return Step(
+            step_id=str(step.get("stepId")),
+            effect=step.get("effect", "write"),
+            request=self.wire.plan(step.get("request", {}), self._request_names(shapes), (*here, "request")),
+            answer=self.rules.answer(self.spec.get("answer"), own_answer, names, (*path, "answer")),
+            rules=self._rules(step, block, names, here, path),
+            when=optional_ask(step, "when", before, self.findings, here),
+            may_fail=step.get("onError") == "continue",
+            outputs={
+                name: self._tree(tree, names, (*here, "outputs", name)) for name, tree in step.get("outputs", {}).items()
+            },
+        )
+
+    def _rules(
+        self, step: Mapping[str, Any] | None, block: Mapping[str, Any], names: Names, here: Path, path: Path
+    ) -> Any:
+        own = self.rules.rules(step.get("errors"), names, (*here, "errors")) if step else ()
+        return (
+            *own,
+            *self.rules.rules(block.get("errors"), names, (*path, "errors")),
+            *self.rules.rules(self.spec.get("errors"), self.common_names(), ("errors",)),
+        )
+
+    def common_names(self) -> Names:
+        """Names for rules of the integration, which serve all its actions."""
+        return self.places.answer(ANY, ANY, ANY, ANY)
+
+    def _output(self, block: Mapping[str, Any], names: Names, schema: Schema, path: Path) -> Evaluate | None:
+        if "output" not in block:
+            return None
+        leaves = Leaves(names, self.findings.report, queries=True, keep_null=lambda at: _nullable(schema.raw, at))
+        return compile_tree(block["output"], leaves, (*path, "output"), is_root=True)
+
+    def _partial(self, block: Mapping[str, Any], names: Names, path: Path) -> Partial | None:
+        partial = block.get("partial")
+        if not isinstance(partial, Mapping):
+            return None
+        here = (*path, "partial")
+        inner = names.adding(item=ANY)
+        rest = {k: v for k, v in partial.items() if k not in ("each", "failed", "key")}
+        return Partial(
+            each=compile_ask(partial.get("each"), names, self.findings, (*here, "each")),
+            failed=compile_ask(partial.get("failed"), inner, self.findings, (*here, "failed")),
+            key=optional_ask(partial, "key", inner, self.findings, here),
+            rule=self.rules.rule(rest, inner, here),
+        )
+
+    def _confirm(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> Confirm | None:
+        long_form = block.get("idempotency")
+        confirm = long_form.get("confirm") if isinstance(long_form, Mapping) else None
+        if not isinstance(confirm, Mapping):
+            return None
+        here = (*path, "idempotency", "confirm")
+        names = self.places.found(shapes.input, _closed_shape(shapes.vars))
+        self.rules.known_action(confirm.get("action"), (*here, "action"))
+        output = self._tree(confirm["output"], names, (*here, "output")) if "output" in confirm else None
+        return Confirm(
+            action_id=str(confirm.get("action")),
+            input=self._tree(confirm.get("input", {}), names.without("data"), (*here, "input")),
+            found=compile_ask(confirm.get("found"), names, self.findings, (*here, "found")),
+            output=output,
+        )
+
+    def _sign(
+        self, block: Mapping[str, Any], shapes: _Shapes, methods: Sequence[Method], path: Path
+    ) -> Mapping[str, tuple[Signature, ...]]:
+        """The method's blocks, with the single keys that this action overrides."""
+        own = block.get("sign")
+        if not isinstance(own, Mapping):
+            return {method.name: method.sign for method in methods}
+        names = self.places.signing(shapes.input, _closed_shape(shapes.vars))
+        made = {}
+        for i, method in enumerate(self.spec.get("auth", ())):
+            common = method.get("sign")
+            if isinstance(common, list):
+                self.findings.add((*path, "sign"), "SPEC074", "an action can't override a list of sign blocks")
+                continue
+            merged = {**(common or {}), **own}
+            made[methods[i].name] = self.auth.signatures(merged, names, (*path, "sign"))
+        return made
+
+    def _check_idempotency(self, block: Mapping[str, Any], effect: Effect, path: Path) -> None:
+        by = _by(block.get("idempotency"))
+        if effect == "write" and by is None:
+            message = "a write says how it may be repeated: idempotency key, natural or none"
+            self.findings.add(path, "SPEC075", message)
+        if by == "key":
+            texts = [block, self.spec.get("http", {}), self.spec.get("auth", ())]
+            if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in _all_paths(texts)):
+                message = "idempotency: key demands call.idempotencyKey or call.key in the request"
+                self.findings.add((*path, "idempotency"), "SPEC076", message)
+
+
+def _masking(raw: Mapping[str, Any]) -> Evaluate:
+    sensitive = sensitive_fields(raw)
+    return lambda value: mask_fields(value, sensitive)
+
+
+def _by(idempotency: Any) -> Any:
+    return idempotency.get("by") if isinstance(idempotency, Mapping) else idempotency
+
+
+def _closed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An input schema refuses what it does not name, unless it says otherwise."""
+    return {"type": "object", "additionalProperties": False, "properties": {}, **raw}
+
+
+def _closed_shape(fields: Mapping[str, Shape]) -> Shape:
+    return Shape(dict(fields), sure=True)
+
+
+def _title(action_id: str) -> str:
+    return action_id.replace("_", " ").capitalize()
+
+
+def _nullable(schema: Any, path: Path) -> bool:
+    """May the value at this path of an output be null? The path is that of the tree; directives are passed over."""
+    for step in path:
+        if not isinstance(schema, Mapping):
+            return False
+        if isinstance(step, str) and step.startswith("$") and not step.startswith("$$"):
+            schema = schema.get("items", {}) if step == "$each" else schema
+        elif isinstance(step, str):
+            schema = schema.get("properties", {}).get(step)
+        else:
+            schema = schema.get("items") if "items" in schema else schema
+    types = schema.get("type") if isinstance(schema, Mapping) else None
+    return types == "null" or (isinstance(types, list) and "null" in types)
+
+
+def _all_paths(node: Any) -> list[tuple[str, ...]]:
+    if isinstance(node, str):
+        try:
+            return paths_of(node) if is_template(node) else []
+        except Fault:
+            return []  # reported where the text was compiled
+    if isinstance(node, Mapping):
+        return [path for value in node.values() for path in _all_paths(value)]
+    if isinstance(node, list | tuple):
+        return [path for value in node for path in _all_paths(value)]
+    return []

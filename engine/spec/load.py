@@ -1,0 +1,140 @@
+"""Folders of specs in, a `Catalog` or all diagnostics out.
+
+Every spec is read, held to the language's schema, and compiled; one with errors does not hide the others' errors.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.catalog import Catalog, Integration
+from engine.diagnostics import Diagnostic, Position
+from engine.errors import SpecError
+from engine.plugins import Registry
+from engine.spec.build import build_integration
+from engine.spec.check import check_structure
+from engine.spec.findings import Findings
+from engine.spec.source import read
+
+SPEC = "spec.yaml"
+LOGO = "logo.svg"
+_LOGO_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of the folders: the integrations that compile, all findings, and the texts they point into."""
+
+    integrations: Mapping[str, Integration]
+    diagnostics: tuple[Diagnostic, ...]
+    texts: Mapping[str, str] = field(repr=False)
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "error")
+
+
+def load_catalog(folders: Iterable[Path], registry: Registry, schemas: Path) -> Catalog:
+    """The catalog of all specs below `folders`. Raises `SpecError` with every error of every spec."""
+    loaded = load(folders, registry, schemas)
+    if loaded.errors:
+        raise SpecError(loaded.errors)
+    return Catalog(loaded.integrations, registry.functions, registry.signers)
+
+
+def load(folders: Iterable[Path], registry: Registry, schemas: Path) -> Loaded:
+    """Compile every spec below `folders`; the errors of one do not stop the others."""
+    models = _models(schemas / "models")
+    integrations: dict[str, Integration] = {}
+    diagnostics: list[Diagnostic] = []
+    texts: dict[str, str] = {}
+    with _collector_off():
+        for path in spec_files(folders):
+            texts[str(path)], found, integration = _one(path, registry, models)
+            diagnostics.extend(found)
+            if integration is None:
+                continue
+            if integration.integration_id in integrations:
+                message = f"{integration.integration_id} is there already, in another folder"
+                diagnostics.append(Diagnostic("SPEC078", message, Position(str(path), 1, 1)))
+            integrations[integration.integration_id] = integration
+    return Loaded(integrations, tuple(diagnostics), texts)
+
+
+def spec_files(folders: Iterable[Path]) -> list[Path]:
+    """`<folder>/<integrationId>/spec.yaml`, or the spec of a folder (or a file) that is named itself."""
+    found: list[Path] = []
+    for folder in folders:
+        if folder.is_file():
+            found.append(folder)
+        elif (folder / SPEC).is_file():
+            found.append(folder / SPEC)
+        else:
+            found.extend(sorted(folder.glob(f"*/{SPEC}")))
+    return found
+
+
+def compile_text(
+    file: str, text: str, registry: Registry, models: Mapping[str, Any], logo: bytes | None = None
+) -> tuple[Integration | None, list[Diagnostic]]:
+    """One spec from its text; the integration is None when a finding is an error."""
+    source, diagnostics = read(file, text)
+    if source is None:
+        return None, diagnostics
+    diagnostics = [*diagnostics, *check_structure(source)]
+    if any(d.severity == "error" for d in diagnostics) and not isinstance(source.value, dict):
+        return None, diagnostics
+    findings = Findings(source)
+    try:
+        integration = build_integration(findings, registry, models, logo)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        # Only a spec whose structure was refused can get here: the builder trusts the schema for types.
+        if not diagnostics:
+            raise
+        return None, diagnostics
+    known = {(d.position.line, d.position.column) for d in diagnostics}
+    diagnostics += [d for d in findings.diagnostics if (d.position.line, d.position.column) not in known]
+    diagnostics.sort(key=lambda d: (d.position.line, d.position.column))
+    failed = any(d.severity == "error" for d in diagnostics)
+    return None if failed else integration, diagnostics
+
+
+def _one(path: Path, registry: Registry, models: Mapping[str, Any]) -> tuple[str, list[Diagnostic], Integration | None]:
+    here = Position(str(path), 1, 1)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return "", [Diagnostic("YAML001", f"can't read the file: {type(error).__name__}", here)], None
+    integration, diagnostics = compile_text(str(path), text, registry, models, _logo(path.parent / LOGO))
+    if integration is not None and path.name == SPEC and path.parent.name != integration.integration_id:
+        message = f"the folder must have the integration's id: {integration.integration_id}"
+        diagnostics.append(Diagnostic("SPEC079", message, here))
+    return text, diagnostics, integration
+
+
+def _logo(path: Path) -> bytes | None:
+    if not path.is_file() or path.stat().st_size > _LOGO_BYTES:
+        return None
+    return path.read_bytes()
+
+
+def _models(folder: Path) -> Mapping[str, Any]:
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))}
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Compiling makes many objects and no garbage: the collector would walk them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

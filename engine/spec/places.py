@@ -1,0 +1,112 @@
+"""Which roots exist at which place of a spec (the table under rule 5 of the language)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.compiled.names import ANY, SURE, Names, Shape, keys, shape_of
+from engine.library.function import Function
+from engine.library.tables import Table
+
+CALL = keys("id", "now", "random", "idempotencyKey", "key")
+TOKEN = keys("access", "refresh", "expiresAt", "scope", sure=False)
+REQUEST = keys("method", "url", "base", "path", "headers", "query", "queryText", "form", "json", "raw", sure=False)
+ANSWER = {
+    name: ANY for name in ("status", "headers", "body", "text", "code", "message")
+}
+AUTH = keys("method")
+NOTHING = Shape({}, sure=True)
+
+
+def _fields(schema: Mapping[str, Any], *, secret: bool) -> Shape:
+    """The config (or the credentials) of a configSchema; what is captured at sign-in counts as there."""
+    required = schema.get("required", ())
+    fields = {}
+    for name, sub in schema.get("properties", {}).items():
+        if bool(sub.get("writeOnly")) is secret:
+            sure = name in required or "default" in sub or bool(sub.get("readOnly"))
+            fields[name] = shape_of(sub, sure=sure)
+    return Shape(fields, sure=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Names for each place of one integration."""
+
+    config: Shape
+    credentials: Shape
+    app: Shape
+    tables: Mapping[str, Table]
+    functions: Mapping[str, Function]
+
+    @staticmethod
+    def of(
+        config_schema: Mapping[str, Any],
+        app: Mapping[str, Any],
+        tables: Mapping[str, Table],
+        functions: Mapping[str, Function],
+    ) -> Places:
+        return Places(
+            _fields(config_schema, secret=False),
+            _fields(config_schema, secret=True),
+            shape_of(app) if app else Shape({}, sure=True),
+            tables,
+            functions,
+        )
+
+    def _names(self, place: str, **roots: Shape) -> Names:
+        return Names(roots, self.tables, self.functions, place)
+
+    def servers(self) -> Names:
+        return self._names("in a server", config=self.config)
+
+    def method_when(self) -> Names:
+        return self._names("in `when` of a method", config=self.config)
+
+    def request(self, input_: Shape, vars_: Shape, steps: Shape) -> Names:
+        return self._names(
+            "in a request", input=input_, config=self.config, vars=vars_, call=CALL, steps=steps
+        )
+
+    def signing(self, input_: Shape = ANY, vars_: Shape = ANY) -> Names:
+        return self._names(
+            "in apply or sign",
+            input=input_, config=self.config, vars=vars_, call=CALL, steps=ANY, payload=SURE,
+            credentials=self.credentials, token=TOKEN, app=self.app, request=REQUEST,
+        )  # fmt: skip
+
+    def own_request(self, steps: Shape) -> Names:
+        """Requests of a method itself: login, token."""
+        return self._names(
+            "in a request of a method",
+            config=self.config, call=CALL, credentials=self.credentials, token=TOKEN, app=self.app, steps=steps,
+        )  # fmt: skip
+
+    def answer(self, input_: Shape, vars_: Shape, steps: Shape, read: Shape) -> Names:
+        return self._names(
+            "on an answer",
+            **ANSWER, input=input_, config=self.config, vars=vars_, read=read, steps=steps,
+            call=CALL, auth=AUTH, request=keys("url"),
+        )  # fmt: skip
+
+    def after_steps(self, input_: Shape, vars_: Shape, steps: Shape, read: Shape) -> Names:
+        """An action with steps reads their outputs, never a body."""
+        return self._names(
+            "in the output of an action with steps",
+            input=input_, config=self.config, vars=vars_, read=read, steps=steps, call=CALL, auth=AUTH,
+        )  # fmt: skip
+
+    def checks(self, input_: Shape) -> Names:
+        return self._names("in checks", input=input_, config=self.config)
+
+    def verify_answer(self) -> Names:
+        return self._names(
+            "in verifyAnswer",
+            answer=keys("status", "headers", "body", "raw"), verify=keys("timestamp"),
+            config=self.config, app=self.app, credentials=self.credentials,
+        )  # fmt: skip
+
+    def found(self, input_: Shape, vars_: Shape) -> Names:
+        return self._names("in confirm", data=ANY, input=input_, vars=vars_)

@@ -1,0 +1,73 @@
+"""The `State` port on SQLite: one statement a change.
+
+A record starts at a random version, so that a version read before a record expired or was deleted never fits a later
+record of the same key (a lease taken over by another process).
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from typing import Final
+
+from engine.storage.ports import Record
+from engine.storage.sqlite.database import Database, Row
+
+_LONGEST_KEY: Final = 512
+
+_GET: Final = "SELECT value, version, expires_at FROM state WHERE key = ? AND expires_at > ?"
+_SET: Final = (
+    "INSERT INTO state (key, value, version, expires_at) VALUES (?,?,?,?)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = excluded.version,"
+    " expires_at = excluded.expires_at"
+)
+_CREATE: Final = f"{_SET} WHERE state.expires_at <= ?"
+_CHANGE: Final = (
+    "UPDATE state SET value = ?, version = version + 1, expires_at = ? WHERE key = ? AND version = ? AND expires_at > ?"
+)
+_DELETE: Final = "DELETE FROM state WHERE key = ? AND expires_at > ?"
+_EXPIRE: Final = "DELETE FROM state WHERE rowid IN (SELECT rowid FROM state WHERE expires_at <= ? LIMIT ?)"
+
+
+class SqliteState:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, key: str) -> Record | None:
+        rows = await self._database.read(_GET, (key, self._database.now()))
+        return Record(*rows[0]) if rows else None
+
+    async def put(
+        self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
+    ) -> int | None:
+        if len(key) > _LONGEST_KEY:
+            raise ValueError(f"a state key has at most {_LONGEST_KEY} characters")
+        now = self._database.now()
+        until = now + ttl_seconds
+        version = expected + 1 if expected else secrets.randbits(48) + 1
+        values: Row
+        if expected:
+            sql, values = _CHANGE, (value, until, key, expected, now)
+        elif expected is None:
+            sql, values = _SET, (key, value, version, until)
+        else:
+            sql, values = _CREATE, (key, value, version, until, now)
+
+        def change(db: sqlite3.Connection) -> int | None:
+            return version if db.execute(sql, values).rowcount == 1 else None
+
+        return await (self._database.write_durable(change) if durable else self._database.write(change))
+
+    async def delete(self, key: str, expected: int | None = None) -> bool:
+        sql = _DELETE
+        values: Row = (key, self._database.now())
+        if expected is not None:
+            sql, values = f"{sql} AND version = ?", (*values, expected)
+
+        def remove(db: sqlite3.Connection) -> bool:
+            return db.execute(sql, values).rowcount == 1
+
+        return await self._database.write(remove)
+
+    async def expire(self, batch: int = 1000) -> int:
+        return await self._database.remove_in_steps(_EXPIRE, self._database.now(), batch)

@@ -1,0 +1,90 @@
+"""The benchmark harness measures what it says; no figure is judged here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+
+from bench.baselines import aiohttp_call, in_flight, sequential
+from bench.candidate import INTEGRATION, copy_spec
+from bench.measure import Figure, compare, cpu
+from bench.quick import main
+from bench.upstream import BODY_BYTES, upstream
+
+
+def test_the_upstream_answers_each_request_of_a_kept_connection() -> None:
+    with upstream() as origin, httpx.Client() as client:
+        answers = [client.post(f"{origin}/anything", json={"n": n}) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert {len(answer.content) for answer in answers} == {BODY_BYTES}
+    assert answers[0].json()["data"]["total"] == 36300
+
+
+def test_each_candidate_chunk_stands_between_two_baseline_chunks() -> None:
+    order: list[tuple[str, int]] = []
+    compare(lambda calls: order.append(("b", calls)), lambda calls: order.append(("c", calls)), calls=8, rounds=3)
+    assert order[:2] == [("b", 2), ("c", 2)]  # these only warm up
+    assert order[2:] == [(letter, 8) for letter in "b" + "cbbb" * 3]
+
+
+def test_twice_the_work_is_about_twice_the_cpu() -> None:
+    def work(calls: int) -> None:
+        for _ in range(calls):
+            sum(range(2000))
+
+    ratio = compare(work, lambda calls: work(2 * calls), calls=200).ratio.median
+    assert 1.5 < ratio < 2.6
+
+
+def test_waiting_costs_no_cpu() -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0.05)
+
+    with asyncio.Runner() as runner:
+        assert cpu(sequential(runner, wait), 2) < 40_000
+
+
+def test_in_flight_makes_exactly_the_calls_asked_for_and_no_more_than_the_width_at_once() -> None:
+    under_way, most, done = 0, 0, 0
+
+    async def call() -> None:
+        nonlocal under_way, most, done
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        done += 1
+
+    with asyncio.Runner() as runner:
+        in_flight(runner, call, 4)(10)
+    assert (done, most) == (10, 4)
+
+
+async def test_the_hand_written_client_reads_fee_and_currency() -> None:
+    with upstream() as origin:
+        async with aiohttp_call(origin) as call:
+            assert await call() == {"fee": 36300, "currency": "VND"}
+
+
+def test_a_figure_is_the_median_with_its_quartiles() -> None:
+    assert Figure.of([4.0, 1.0, 3.0, 2.0, 5.0]) == Figure(3.0, 2.0, 4.0)
+
+
+def test_a_run_writes_the_figures_it_prints(tmp_path: Path) -> None:
+    file = tmp_path / "quick.json"
+    assert main(["--baselines-only", "--rounds", "2", "--scale", "0.02", "--json", str(file)]) == 0
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    assert [row["comparison"]["rounds"] for row in rows] == [2, 2, 2]
+
+
+def test_the_copied_spec_differs_in_its_id_and_its_limit_only(tmp_path: Path) -> None:
+    spec = tmp_path / "specs" / "shipping-ghn" / "spec.yaml"
+    spec.parent.mkdir(parents=True)
+    spec.write_text("integrationId: shipping-ghn\nactions:\n  - {rateLimit: 100, path: /fee}\n", encoding="utf-8")
+    copy = copy_spec(tmp_path / "specs", tmp_path / "copy") / INTEGRATION / "spec.yaml"
+    changed = copy.read_text(encoding="utf-8").replace("60000000", "100").replace(INTEGRATION, "shipping-ghn")
+    assert changed == spec.read_text(encoding="utf-8")
+    assert copy.read_text(encoding="utf-8").count(INTEGRATION) == 1

@@ -1,0 +1,1 @@
+"""Checks specs: every finding with its file, line, column and code."""
