@@ -280,7 +280,7 @@ def _show_object(value: dict[str, Any], sensitive: Sensitive, depth: int) -> dic
         kind, inside = seen.get(key) or sensitive.of_key(key)
         if kind is not None:
             shown[key] = _blot(item, kind)
-        elif isinstance(item, (dict, list)):
+        elif type(item) is not str and isinstance(item, (dict, list)):
             shown[key] = _show(item, inside, depth)
     return shown
 

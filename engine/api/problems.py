@@ -25,7 +25,7 @@ from engine.errors import (
 )
 from engine.library import exact
 
-_log = logging.getLogger("engine.api")
+_log = logging.getLogger("integrations.api")
 
 RETRY_AFTER_SECONDS = 1
 

@@ -83,9 +83,8 @@ class _Compiler:
         if node["type"] == "field":
             return (node["value"],)
         if node["type"] == "subexpression":
-            left = self._root_path(node["children"][0])
-            right = self._root_path(node["children"][1])
-            return left + right if left and right else None
+            parts = [self._root_path(child) for child in node["children"]]
+            return tuple(key for part in parts if part for key in part) if all(parts) else None
         return None
 
     def _field(self, node: _Node, at_root: bool) -> Evaluate:

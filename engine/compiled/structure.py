@@ -119,22 +119,34 @@ class Structure:
 
 
 def _path(value: Any, steps: Sequence[str | int], reported: Any) -> Path:
-    """The keys on the way; jsonschema-rs gives a key of digits as a number (`"01"` as 1), `reported` tells which."""
+    """The keys on the way to the value that was reported.
+
+    jsonschema-rs gives a key of digits as a number (`"01"` as 1) and leaves an empty key out.
+    """
     ways = list(_ways(value, tuple(steps)))
-    return next((path for path, found in ways if found == reported), ways[0][0])
+    return next((path for path, found in ways if found == reported), ways[0][0] if ways else ())
 
 
 def _ways(value: Any, steps: Path) -> Iterator[tuple[Path, Any]]:
+    """Every way that reads as `steps`, the literal ones first."""
     if not steps:
         yield (), value
-        return
-    first, rest = steps[0], steps[1:]
-    keys: list[str | int] = [first]
-    if isinstance(value, dict) and isinstance(first, int):
-        keys = [key for key in value if _DIGITS.fullmatch(key) and int(key) == first]
-    for key in keys:
-        for path, found in _ways(value[key], rest):
+    for key in _keys(value, steps[0]) if steps else ():
+        for path, found in _ways(value[key], steps[1:]):
             yield (key, *path), found
+    if isinstance(value, dict) and "" in value:
+        for path, found in _ways(value[""], steps):
+            yield ("", *path), found
+
+
+def _keys(value: Any, step: str | int) -> Sequence[str | int]:
+    if isinstance(value, list):
+        return [step] if isinstance(step, int) and step < len(value) else []
+    if not isinstance(value, dict):
+        return []
+    if isinstance(step, int):
+        return [key for key in value if _DIGITS.fullmatch(key) and int(key) == step]
+    return [step] if step in value else []
 
 
 def _last_level(evaluated: Sequence[str | int]) -> Sequence[str | int]:

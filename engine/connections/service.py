@@ -19,10 +19,8 @@ from engine.connections.ports import Engine, Proof
 from engine.diagnostics import nearest
 from engine.errors import Issue, RequestError, StorageError, VersionConflict
 from engine.model import Connection
+from engine.runtime.account import CREDENTIALS
 from engine.storage.ports import Secret
-
-CREDENTIALS = "credentials"
-"""Name of the secret that holds a connection's credentials."""
 
 _ATTEMPTS = 5
 

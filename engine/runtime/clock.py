@@ -8,6 +8,8 @@ import secrets
 import time
 from typing import Protocol
 
+from ulid import ULID
+
 
 class Clock(Protocol):
     def now(self) -> float:
@@ -28,6 +30,10 @@ class Clock(Protocol):
         """A random number in [0, 1) for jitter."""
         ...
 
+    def ulid(self) -> str:
+        """A new id of this moment: 26 characters that sort by time."""
+        ...
+
 
 class SystemClock:
     """The machine's clock and randomness."""
@@ -39,3 +45,6 @@ class SystemClock:
 
     def hex(self) -> str:
         return secrets.token_hex(16)
+
+    def ulid(self) -> str:
+        return str(ULID())

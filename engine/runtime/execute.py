@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ulid import ULID
-
 from engine.catalog import Catalog
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
@@ -65,7 +63,7 @@ class Engine:
 
         Raises `RequestError` for what never becomes a call, and `StorageError` when the log can't be written.
         """
-        trail = Trail(self.new_id(), await self.accounts.connection_of(command))
+        trail = Trail(self.clock.ulid(), await self.accounts.connection_of(command))
         if command.idempotency_key is None:
             return await self.run(command, trail)
 
@@ -76,10 +74,6 @@ class Engine:
         return await idempotency.once(
             self.store, command, trail.execution_id, self.clock.now, self.budget_seconds, run
         )
-
-    def new_id(self) -> str:
-        """A ULID of this moment."""
-        return str(ULID.from_timestamp(self.clock.now()))
 
     async def run(self, command: Command, trail: Trail) -> Answer:
         """The call from its beginning to its row in the log; `trail` then tells what happened."""

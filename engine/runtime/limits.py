@@ -17,6 +17,7 @@ from engine.storage.ports import State
 
 SLICES = 60
 _FORM = struct.Struct(f"<q{SLICES + 1}I")
+_UNTIL = struct.Struct("<d")
 _TRIES = 50
 
 
@@ -97,12 +98,11 @@ async def _take(state: State, bucket: Bucket, now: float) -> float:
 async def blocked(state: State, key: str, now: float) -> None:
     """Raises `RATE_LIMITED` while a provider's 429 blocks this connection."""
     record = await state.get(key)
-    if record is not None and record.expires_at > now:
-        wait = round((record.expires_at - now) * 1000)
+    if record is not None and (until := _UNTIL.unpack(record.value)[0]) > now:
         message = "the provider asked this connection to wait"
-        raise CallError("RATE_LIMITED", message, retry_after_ms=max(1, wait))
+        raise CallError("RATE_LIMITED", message, retry_after_ms=max(1, round((until - now) * 1000)))
 
 
-async def block(state: State, key: str, seconds: float) -> None:
+async def block(state: State, key: str, now: float, seconds: float) -> None:
     """A provider's 429 holds for every caller of the connection."""
-    await state.put(key, b"", expected=None, ttl_seconds=seconds)
+    await state.put(key, _UNTIL.pack(now + seconds), expected=None, ttl_seconds=seconds)

@@ -52,8 +52,6 @@ class Runner(Protocol):
     @property
     def clock(self) -> Clock: ...
 
-    def new_id(self) -> str: ...
-
     async def run(self, command: Command, trail: Trail) -> Answer: ...
 
 
@@ -77,7 +75,7 @@ async def prove(runner: Runner, connection: Connection) -> TestOutcome:
 
 
 async def _try(runner: Runner, connection: Connection, plan: TestPlan) -> tuple[bool, str]:
-    trail = Trail(runner.new_id(), connection)
+    trail = Trail(runner.clock.ulid(), connection)
     await runner.run(await _command(runner, trail, plan), trail)
     if trail.error is not None:
         if trail.error.code in plan.accept:

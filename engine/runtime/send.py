@@ -12,6 +12,7 @@ from typing import Any
 from engine.catalog import Limit, Method, Signature, Step
 from engine.compiled.scope import Scope
 from engine.errors import AnswerLost, AnswerTooLarge, CallError, CallTimedOut, ConnectFailed
+from engine.library.absent import ABSENT
 from engine.model import Request, Response
 from engine.plugins import Signer
 from engine.runtime import auth, breaker, egress, limits, response, retry
@@ -87,7 +88,7 @@ async def _attempt(
     except CallError as error:
         code = error.code
         if code == "RATE_LIMITED" and error.retry_after_ms:
-            await limits.block(wires.state, _block_key(call), error.retry_after_ms / 1000)
+            await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
         raise
     finally:
         await breaker.note(wires.state, circuit, wires.clock.now(), code)
@@ -152,7 +153,8 @@ def read_values(reads: tuple[tuple[str, Callable[[Any], Any]], ...], scope: Scop
     values: dict[str, Any] = {}
     inner = scope.having(read=values)
     for name, query in reads:
-        values[name] = query(inner) or None
+        value = query(inner)
+        values[name] = None if value is ABSENT else value
     return values
 
 

@@ -139,13 +139,13 @@ class Tokens:
             raise CallError("AUTH_FAILED", "the login gave no token")
         if expires is None and seconds is not None:
             expires = rfc3339(now + float(seconds))
-        return {
-            "access": access,
-            "method": method.name,
-            "obtainedAt": round(now, 3),
-            "connectionVersion": _identity(account),
-            **({"expiresAt": expires} if expires else {}),
-        }
+        return token_record(account, method, {"access": access, "expiresAt": expires}, now)
+
+
+def token_record(account: Account, method: Method, token: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """A token as it is stored: with its method, its age, and the credentials it belongs to."""
+    kept = {name: value for name, value in token.items() if value is not None}
+    return {**kept, "method": method.name, "obtainedAt": int(now), "connectionVersion": _identity(account)}
 
 
 def _identity(account: Account) -> str:

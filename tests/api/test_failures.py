@@ -37,7 +37,7 @@ async def test_a_store_that_is_away_says_when_to_come_back(api, connection):
 
 
 async def test_a_crash_is_logged_by_place_and_id_without_its_words(api, connection, caplog):
-    with caplog.at_level(logging.ERROR, "engine.api"):
+    with caplog.at_level(logging.ERROR, "integrations.api"):
         answer = await api.post("/execute", json={"connectionId": connection, "actionId": "crash", "input": {}})
     assert CANARY not in answer.text
     assert CANARY not in caplog.text

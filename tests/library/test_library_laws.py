@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.library import LIBRARY, LibraryError, Table
@@ -182,6 +182,7 @@ def test_an_intersection_holds_each_common_element_once(x, y):
 
 
 @pytest.mark.parametrize("name", sorted(LIBRARY))
+@settings(max_examples=40)  # for each of 41 functions
 @given(st.data())
 def test_any_values_give_a_result_or_a_library_error(name, data):
     function = LIBRARY[name]

@@ -90,3 +90,15 @@ def test_of_two_keys_with_equal_digits_the_wrong_one_is_found() -> None:
     structure = Structure({"additionalProperties": {"type": "string"}})
     [breach] = structure.breaches({"1": "x", "01": 5})
     assert breach.path == ("01",)
+
+
+def test_an_empty_key_is_part_of_the_path() -> None:
+    """The validator leaves it out."""
+    structure = Structure(
+        {
+            "$ref": "#/$defs/tree",
+            "$defs": {"tree": {"additionalProperties": {"$ref": "#/$defs/tree"}, "type": ["object", "string"]}},
+        }
+    )
+    [breach] = structure.breaches({"a": {"": {"b": 5}}})
+    assert breach.path == ("a", "", "b")

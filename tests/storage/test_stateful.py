@@ -168,5 +168,6 @@ class AccountHistory(Machine):
 
 TestStateHistory = StateHistory.TestCase
 TestAccountHistory = AccountHistory.TestCase
-for case in (TestStateHistory, TestAccountHistory):
-    case.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestStateHistory.settings = TestAccountHistory.settings = settings(
+    max_examples=20, stateful_step_count=25, deadline=None
+)
