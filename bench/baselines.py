@@ -15,7 +15,17 @@ from bench.measure import Chunk
 PATH = "/v2/shipping-order/fee"
 TOKEN = "00000000-1111-4222-8333-444444444444"  # noqa: S105  # invented
 SHOP_ID = "5000001"
-INPUT = {"toDistrictId": 1442, "toWardCode": "20101", "weight": 1200, "insuranceValue": 500000}
+INPUT = {
+    "fromDistrictId": 1454,
+    "toDistrictId": 1442,
+    "toWardCode": "20101",
+    "weight": 1200,
+    "length": 15,
+    "width": 15,
+    "height": 15,
+    "insuranceValue": 500000,
+    "codValue": 0,
+}
 
 _HEADERS = {"Token": TOKEN, "ShopId": SHOP_ID}
 _BODY = {
@@ -24,8 +34,7 @@ _BODY = {
     "to_ward_code": INPUT["toWardCode"],
     "weight": INPUT["weight"],
     "insurance_value": INPUT["insuranceValue"],
-    "from_district_id": 1454,
-    "from_ward_code": "21211",
+    "from_district_id": INPUT["fromDistrictId"],
     "length": 15,
     "width": 15,
     "height": 15,

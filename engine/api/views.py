@@ -12,6 +12,9 @@ from engine.model import Answer, Connection, Execution, Problem
 
 View = dict[str, Any]
 
+_AUTH_TYPES = {"api_key": "api_key", "bearer": "api_key", "basic": "basic", "oauth2": "oauth2"}
+"""What callers are told of the first method; ways that only the spec can explain are `custom`."""
+
 
 def moment(epoch: float | None) -> str | None:
     """RFC 3339 in UTC with milliseconds."""
@@ -100,7 +103,7 @@ def summary(integration: Integration, public_url: str) -> View:
             "status": integration.status,
             "logoUrl": logo if integration.logo is not None else None,
             "docsUrl": integration.docs_url or None,
-            "authType": integration.auth_type,
+            "authType": _AUTH_TYPES.get(integration.auth_type, "custom"),
             "authMethods": list(integration.auth_methods),
         }
     )

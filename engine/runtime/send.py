@@ -75,7 +75,7 @@ async def _attempt(
     call: Call, step: Step, draft: Draft, scope: Scope, signing: Signing | None, wires: Wires
 ) -> response.Reply:
     now = wires.clock.now()
-    request = finish(_signed(call, draft, signing, scope, wires))
+    request = finish(signed(call, draft, signing, scope, wires))
     host = egress.check(request, call.account, signing.method.name if signing else "")
     circuit = breaker.key_of(call.account.integration.integration_id, host)
     await breaker.enter(wires.state, circuit, now)
@@ -94,7 +94,8 @@ async def _attempt(
         await breaker.note(wires.state, circuit, wires.clock.now(), code)
 
 
-def _signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
+def signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
+    """The draft signed in for one attempt."""
     if signing is None:
         return draft
     attempt = of_attempt(scope["call"], wires.clock.now(), wires.clock.hex)
@@ -160,7 +161,7 @@ def read_values(reads: tuple[tuple[str, Callable[[Any], Any]], ...], scope: Scop
 
 def _unsent(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> response.Reply:
     """`send: false`: rendered and signed, never sent."""
-    request = finish(_signed(call, draft, signing, scope, wires))
+    request = finish(signed(call, draft, signing, scope, wires))
     egress.check(request, call.account, signing.method.name if signing else "")
     return response.Reply(scope.having(request={"url": request.url}), None)
 

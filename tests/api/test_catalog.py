@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.api.support import LOGO, PUBLIC_URL
+from engine.api.views import summary
+from tests.api.support import LOGO, PUBLIC_URL, catalog
 
 
 async def test_the_list_shows_summaries_by_id(api):
@@ -51,6 +54,16 @@ async def test_an_integration_shows_its_form_and_its_actions(api, engine):
     assert shown["configSchema"] == known.config_schema
     assert [one["actionId"] for one in shown["actions"]] == list(known.actions)
     assert (await api.get("/catalog/acme-parcels/actions")).json() == {"actions": shown["actions"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [("bearer", "api_key"), ("basic", "basic"), ("oauth2", "oauth2"), ("login", "custom"), ("signed", "custom")],
+)
+def test_the_auth_type_is_one_that_callers_know(kind, shown):
+    known = catalog().integrations["acme-parcels"]
+    view = summary(replace(known, methods=(replace(known.methods[0], type=kind),)), "")
+    assert (view["authType"], view["logoUrl"]) == (shown, "/catalog/acme-parcels/logo.svg")
 
 
 async def test_an_action_shows_what_it_takes_and_gives(api):

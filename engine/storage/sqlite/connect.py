@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from engine.storage.private_file import sync_folder
+
 T = TypeVar("T")
 
 _SETTINGS: Final = (
@@ -45,8 +47,12 @@ def connect(path: Path, patience: float) -> sqlite3.Connection:
 
 
 def create_file(path: Path) -> None:
-    """The empty database file, mode 0600 (SQLite gives its WAL the same mode). Raises `OSError`."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """The empty database file, mode 0600 (SQLite gives its WAL the same mode), unless it is there. Raises `OSError`."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    sync_folder(path.parent)
 
 
 def use_wal(connection: sqlite3.Connection) -> None:

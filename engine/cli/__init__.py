@@ -1,0 +1,7 @@
+"""The command line: `integrations serve | call | explain | keys`."""
+
+from __future__ import annotations
+
+from engine.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,94 @@
+"""The connection that a command works on: one of the tenant's, or one that lives for this command only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.bootstrap import open_catalog, open_engine, spec_folders
+from engine.connections.service import ConnectionService, Draft
+from engine.errors import RequestError, SettingsError
+from engine.library import exact
+from engine.model import Command, Connection
+from engine.runtime.clock import Clock
+from engine.runtime.execute import Engine
+from engine.settings import Settings
+
+
+@asynccontextmanager
+async def opened(
+    given: argparse.Namespace, settings: Settings, clock: Clock | None = None
+) -> AsyncIterator[tuple[Engine, Connection]]:
+    """The engine of the data dir with the tenant's connection; with --config or --credentials both are temporary."""
+    temporary = given.config is not None or given.credentials is not None
+    async with AsyncExitStack() as stack:
+        if temporary:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            settings = replace(settings, data_dir=Path(folder))
+        catalog = open_catalog(settings)
+        upstreams = dict(settings.upstreams)
+        if settings.sandbox:
+            origin = await stack.enter_async_context(sandbox_origin(settings))
+            upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
+        engine = await open_engine(settings, catalog=catalog, clock=clock, upstreams=upstreams)
+        stack.push_async_callback(engine.close)
+        yield engine, await _connection(engine, given, temporary=temporary)
+
+
+@asynccontextmanager
+async def sandbox_origin(settings: Settings) -> AsyncIterator[str]:
+    """The provider sandbox on a port of its own, for as long as it is needed."""
+    from engine.cases.sandbox import create_sandbox, load_all_cases, running
+
+    async with running(create_sandbox(load_all_cases(spec_folders(settings)))) as origin:
+        yield origin
+
+
+async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: bool) -> Connection:
+    if not temporary:
+        return await engine.accounts.connection_of(command_of(given, {}))
+    draft = Draft(
+        integration_id=given.integration,
+        name="command line",
+        config=json_argument("--config", given.config or "{}"),
+        credentials=json_argument("--credentials", given.credentials or "{}"),
+    )
+    return await ConnectionService(engine).create(given.tenant, draft)
+
+
+def command_of(given: argparse.Namespace, asked: dict[str, Any], connection: Connection | None = None) -> Command:
+    """The command line's call."""
+    connection_id = connection.connection_id if connection else given.connection
+    return Command(
+        tenant_id=given.tenant,
+        action_id=given.action,
+        input=asked,
+        connection_id=connection_id,
+        integration_id=None if connection_id else given.integration,
+        caller_service="command-line",
+        idempotency_key=given.idempotency_key,
+    )
+
+
+def json_argument(name: str, text: str) -> dict[str, Any]:
+    """A JSON object given as text, as @FILE or as - (stdin). Raises `SettingsError` or `RequestError`."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}: can't read the file ({type(error).__name__})") from None
+    try:
+        value = exact.loads(text)
+    except ValueError as error:
+        raise RequestError("BAD_REQUEST", f"{name}: {error}") from None
+    if not isinstance(value, dict):
+        raise RequestError("BAD_REQUEST", f"{name}: a JSON object is needed, like '{{\"weight\": 200}}'")
+    return value

@@ -1,0 +1,113 @@
+"""Reads the command line, runs one command, and says in one line what went wrong.
+
+Exit codes: 0 done · 1 the call failed · 2 the command, the settings or a spec is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from engine.diagnostics import render
+from engine.errors import CallError, EngineError, RequestError, SpecError
+from engine.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `integrations`."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given, _settings(given)))
+    except SpecError as error:
+        print(render(error.diagnostics, _texts(error), colour=sys.stderr.isatty()), file=sys.stderr)  # noqa: T201
+    except CallError as error:
+        _complain(f"{error.code}: {error.message}")
+        return 1
+    except RequestError as error:
+        issues = "".join(f"\n  {'.'.join(map(str, i.path))}: {i.message}" for i in error.issues)
+        _complain(f"{error}{issues}")
+    except EngineError as error:
+        _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _complain(message: str) -> None:
+    print(f"integrations: {message}", file=sys.stderr)  # noqa: T201
+
+
+def _texts(error: SpecError) -> dict[str, str]:
+    found = {}
+    for file in {diagnostic.position.file for diagnostic in error.diagnostics}:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            found[file] = stream.read()
+    return found
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    names = ("data_dir", "host", "port", "upstreams", "sandbox", "allow_private", "specs_dirs")
+    overrides: dict[str, Any] = {name: getattr(given, name, None) or None for name in names}
+    return Settings.from_environment(os.environ, **overrides)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from engine.cli.call import call
+    from engine.cli.explain import explain
+    from engine.cli.keys import rotate
+    from engine.cli.serve import serve
+
+    parser = argparse.ArgumentParser(prog="integrations", description="Call third-party systems from YAML specs.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    command = _command(commands, "serve", "serve the HTTP API", serve)
+    command.add_argument("--host", help="address to listen on (127.0.0.1)")
+    command.add_argument("--port", help="port to listen on (8400)")
+    _add_wires(command)
+
+    command = _command(commands, "call", "run one action and print its answer", call)
+    _add_action(command)
+    _add_wires(command)
+    command.add_argument("--idempotency-key", help="the same key and request are answered once")
+
+    command = _command(commands, "explain", "print the exact request of an action; nothing is sent", explain)
+    _add_action(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--now", help="freeze the time: RFC 3339, like 2026-05-01T03:04:05Z")
+    command.add_argument("--random", help="freeze the randomness")
+    command.add_argument("--idempotency-key", help="freeze the key that requests derive theirs from")
+    command.add_argument("--show-secrets", action="store_true", help="do not mask (on a terminal only)")
+
+    keys = commands.add_parser("keys", help="the master key").add_subparsers(metavar="COMMAND", required=True)
+    _command(keys, "rotate", "make a new master key and wrap all tenant keys under it", rotate)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    command.add_argument("--data-dir", help="folder of database, token and key (.data)")
+    command.add_argument("--specs", dest="specs_dirs", action="append", metavar="DIR", help="one more folder with specs")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_wires(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--sandbox", action="store_true", help="send all integrations to the built-in provider sandbox")
+    command.add_argument(
+        "--upstream", dest="upstreams", action="append", metavar="ID=ORIGIN",
+        help="send every call of this integration to that origin",
+    )  # fmt: skip
+    command.add_argument("--allow-private", action="store_true", help="let hosts resolve to private addresses")
+
+
+def _add_action(command: argparse.ArgumentParser) -> None:
+    command.add_argument("integration", help="id of the integration")
+    command.add_argument("action", help="id of the action")
+    command.add_argument("--input", default="{}", metavar="JSON", help="input of the action: JSON, @FILE or - for stdin")
+    command.add_argument("--config", metavar="JSON", help="connect for this command only: config as JSON or @FILE")
+    command.add_argument("--credentials", metavar="JSON", help="… and credentials; prefer @FILE, others can see arguments")
+    command.add_argument("--tenant", default="default", help="tenant whose connection is used (default)")
+    command.add_argument("--connection", help="id of the connection, where the tenant has several")

@@ -1,0 +1,100 @@
+"""`integrations serve`: the HTTP API, with the provider sandbox beside it when asked for."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from engine.api.app import create_app
+from engine.bootstrap import open_catalog, open_engine
+from engine.cli.account import sandbox_origin
+from engine.errors import SettingsError, StorageError
+from engine.runtime.execute import Engine
+from engine.settings import Settings
+from engine.storage.service_token import service_token, service_token_hash
+
+_HOUSEKEEPING_SECONDS = 60.0
+_DAY = 86_400
+
+
+def serve(_given: argparse.Namespace, settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT. 0 when it ended in order."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings))
+
+
+def _loop_factory() -> object:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings) -> int:
+    catalog = open_catalog(settings)
+    async with AsyncExitStack() as stack:
+        upstreams = dict(settings.upstreams)
+        if settings.sandbox:
+            origin = await stack.enter_async_context(sandbox_origin(settings))
+            upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
+        engine = await open_engine(settings, catalog=catalog, upstreams=upstreams)
+        stack.push_async_callback(engine.close)
+        token = service_token_hash(service_token(settings))
+        app = create_app(engine, settings, token_hashes=[token], lifespan=_lifespan(engine, settings))
+        gc.collect()
+        gc.freeze()  # the catalogue lives as long as the process: the collector need not walk it
+        return await _listen(app, settings, len(catalog.integrations))
+
+
+async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=30
+    )
+    server = uvicorn.Server(config)
+    print(_greeting(settings, integrations), flush=True)  # noqa: T201
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's way to say that the port can't be had
+        raise SettingsError(f"can't listen on {settings.host}:{settings.port}: is the port in use?") from None
+    return 0
+
+
+def _greeting(settings: Settings, integrations: int) -> str:
+    where = "the provider sandbox" if settings.sandbox else "their providers"
+    token = "INTEGRATIONS_TOKEN" if settings.token else str(settings.data_dir / "token")
+    return (
+        f"integrations: {integrations} on {settings.public_url}, calls go to {where}\n"
+        f"  service token in {token}, data in {settings.data_dir}"
+    )
+
+
+def _lifespan(engine: Engine, settings: Settings) -> object:
+    @asynccontextmanager
+    async def run(_app: ASGIApp) -> AsyncIterator[None]:
+        task = asyncio.create_task(_keep_house(engine, settings))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return run
+
+
+async def _keep_house(engine: Engine, settings: Settings) -> None:
+    """Retention: rows and records whose time is over fall away, a batch at a time."""
+    while True:
+        try:
+            before = engine.clock.now() - settings.retention_days * _DAY
+            while await engine.store.executions.expire(before) or await engine.store.state.expire():
+                await asyncio.sleep(0.05)
+        except StorageError:
+            pass  # the store is full or locked: calls say so, and the next round tries again
+        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
