@@ -28,6 +28,9 @@ _MAX_DEPTH = 200
 # ---------------------------------------------------------------- secrets by value
 
 
+_RUN = re.compile("[A-Za-z0-9]+")
+
+
 class _Form:
     """One text to be found: a secret itself, or what base64 makes of its inner bytes.
 
@@ -40,7 +43,7 @@ class _Form:
 
     def __init__(self, form: str) -> None:
         self.form = form
-        self.core = max(re.findall("[A-Za-z0-9]*", form), key=len)
+        self.core = max(_RUN.findall(form), key=len, default="")
         self._compiled: Any = None
 
     def mask(self, text: str) -> str:
@@ -83,6 +86,13 @@ class Masker:
             return self.text(tree)
         return self._walk(tree, 0) if self._suspects(tree) else tree
 
+    def may_hold(self, written: bytes) -> bool:
+        """False when this JSON text surely holds no secret. True asks for `data` of its value, before it is written:
+
+        masking the text itself could cut an escape or a number in two.
+        """
+        return any(core in written for core in self._raw_cores)
+
     def _suspects(self, tree: Any) -> bool:
         if not self._forms:
             return False
@@ -90,7 +100,7 @@ class Masker:
             written = orjson.dumps(tree, default=str, option=orjson.OPT_NON_STR_KEYS)
         except TypeError:  # an integer beyond 64 bits, half of a surrogate pair, deep nesting
             return self._suspects_slowly(tree)
-        return any(core in written for core in self._raw_cores)
+        return self.may_hold(written)
 
     def _suspects_slowly(self, tree: Any) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,73 +13,97 @@ from engine.library import exact
 from engine.model import Request
 from engine.runtime.parse import grouped
 
-_MISSING = object()
+MISSING = object()
 
 
-def differences(expect: Mapping[str, Any], request: Request, *, headers: bool = True) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place of a request that is not as expected; a value that is not there is `MISSING`."""
+
+    place: str
+    wanted: Any
+    got: Any = field(repr=False)
+    words: str = field(default="", repr=False)
+    """What to say in place of the two values."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.words or f'expected {_shown(self.wanted)}, got {_shown(self.got)}'}"
+
+
+def differences(expect: Mapping[str, Any], request: Request) -> list[str]:
     """What does not fit, each as `place: expected …, got …`; empty when the request is the expected one."""
-    found = [*_line(expect, request)]
-    if headers:
-        found += _headers(expect, request)
-    found += _body(expect, request)
-    return found
+    return [str(found) for part in (_line, headers, body) for found in part(expect, request)]
 
 
-def _line(expect: Mapping[str, Any], request: Request) -> Iterator[str]:
-    if expect["method"] != request.method:
-        yield f"method: expected {expect['method']}, got {request.method}"
-    wanted, _, wanted_query = expect["url"].partition("?")
-    got, _, query = request.url.partition("?")
-    if wanted != got:
-        yield f"url: expected {wanted}, got {got}"
+def _line(expect: Mapping[str, Any], request: Request) -> Iterator[Difference]:
+    method, url = expect["method"], request.url.partition("?")[0]
+    if method != request.method:
+        yield Difference("method", method, request.method, f"expected {method}, got {request.method}")
+    wanted = expect["url"].partition("?")[0]
+    if wanted != url:
+        yield Difference("url", wanted, url, f"expected {wanted}, got {url}")
+    asked, query = expect["url"].partition("?")[2], request.url.partition("?")[2]
     if "query" in expect:
-        yield from _compare("query", _texts(expect["query"]), _pairs(query), subset=False)
-    elif wanted_query != query:
-        yield f"query: expected {wanted_query or 'none'}, got {query or 'none'}"
+        yield from query_pairs(expect, request)
+    elif asked != query:
+        yield Difference("query", asked, query, f"expected {asked or 'none'}, got {query or 'none'}")
 
 
-def _headers(expect: Mapping[str, Any], request: Request) -> Iterator[str]:
-    got = {name.lower(): value for name, value in request.headers}
+def query_pairs(expect: Mapping[str, Any], request: Request) -> Iterator[Difference]:
+    """Differences of the decoded queries."""
+    wanted = texts(expect["query"]) if "query" in expect else pairs(expect["url"].partition("?")[2])
+    yield from _compare("query", wanted, pairs(request.url.partition("?")[2]), subset=False)
+
+
+def headers(expect: Mapping[str, Any], request: Request) -> Iterator[Difference]:
+    """Differences of the headers that the case names."""
+    sent = {name.lower(): value for name, value in request.headers}
     for name, value in expect.get("headers", {}).items():
-        if got.get(name.lower()) != value:
-            shown = "another value" if name.lower() in got else "nothing"
-            yield f"header {name}: expected {value}, got {shown}"
+        got = sent.get(name.lower(), MISSING)
+        if got != value:
+            shown = "nothing" if got is MISSING else "another value"
+            yield Difference(f"header {name}", value, got, f"expected {value}, got {shown}")
     for name in expect.get("absentHeaders", ()):
-        if name.lower() in got:
-            yield f"header {name}: expected none"
+        if name.lower() in sent:
+            yield Difference(f"header {name}", MISSING, sent[name.lower()], "expected none")
 
 
-def _body(expect: Mapping[str, Any], request: Request) -> Iterator[str]:
+def body(expect: Mapping[str, Any], request: Request) -> Iterator[Difference]:
+    """Differences of the bodies, by position."""
     subset = expect.get("match") == "subset"
     if "raw" in expect and expect["raw"].encode() != request.body:
-        yield "raw: the bytes of the body differ"
+        yield Difference("raw", expect["raw"], text_of(request), "the bytes of the body differ")
     if "json" in expect:
         yield from _compare("json", expect["json"], _json(request.body), subset=subset)
     elif "form" in expect:
-        got = _pairs(request.body.decode("utf-8", "replace"))
-        yield from _compare("form", _texts(expect["form"]), got, subset=subset)
+        yield from _compare("form", texts(expect["form"]), pairs(text_of(request)), subset=subset)
     elif "xml" in expect:
         yield from _compare("xml", xml_tree(expect["xml"]), xml_tree(request.body), subset=subset)
     elif "text" in expect and expect["text"].encode() != request.body:
-        yield "text: the body differs"
+        yield Difference("text", expect["text"], text_of(request), "the body differs")
     elif "multipart" in expect:
         yield from _compare("multipart", expect["multipart"], parts_of(request), subset=subset)
     elif not {"raw", "text"} & set(expect) and request.body and not subset:
-        yield f"body: expected none, got {len(request.body)} bytes"
+        yield Difference("body", MISSING, text_of(request), f"expected none, got {len(request.body)} bytes")
+
+
+def text_of(request: Request) -> str:
+    return request.body.decode("utf-8", "replace")
 
 
 def _json(body: bytes) -> Any:
     try:
         return exact.loads(body)
     except ValueError:
-        return _MISSING
+        return MISSING
 
 
-def _pairs(text: str) -> dict[str, Any]:
+def pairs(text: str) -> dict[str, Any]:
+    """A query or form, decoded; a list where a name comes several times."""
     return grouped(parse_qsl(text, keep_blank_values=True))
 
 
-def _texts(pairs: Mapping[str, Any]) -> dict[str, Any]:
+def texts(pairs: Mapping[str, Any]) -> dict[str, Any]:
     """A case may write numbers in a form or query; on the wire all is text."""
     return {
         name: [_text(item) for item in value] if isinstance(value, list) else _text(value)
@@ -92,22 +117,23 @@ def _text(value: Any) -> str:
     return exact.plain(value) if isinstance(value, int | Decimal) else str(value)
 
 
-def _compare(place: str, wanted: Any, got: Any, *, subset: bool) -> Iterator[str]:
+def _compare(place: str, wanted: Any, got: Any, *, subset: bool) -> Iterator[Difference]:
     """Types exact: 1 is not "1" and not true."""
     if isinstance(wanted, dict) and isinstance(got, dict):
         for key in wanted:
-            yield from _compare(f"{place}.{key}", wanted[key], got.get(key, _MISSING), subset=subset)
+            yield from _compare(f"{place}.{key}", wanted[key], got.get(key, MISSING), subset=subset)
         if not subset:
             for key in got:
                 if key not in wanted:
-                    yield f"{place}.{key}: expected nothing, got {_shown(got[key])}"
+                    yield Difference(f"{place}.{key}", MISSING, got[key])
     elif isinstance(wanted, list) and isinstance(got, list):
         if len(wanted) != len(got):
-            yield f"{place}: expected {len(wanted)} elements, got {len(got)}"
+            words = f"expected {len(wanted)} elements, got {len(got)}"
+            yield Difference(place, wanted, got, words)
         for i, (a, b) in enumerate(zip(wanted, got, strict=False)):
             yield from _compare(f"{place}[{i}]", a, b, subset=subset)
     elif not alike(wanted, got):
-        yield f"{place}: expected {_shown(wanted)}, got {_shown(got)}"
+        yield Difference(place, wanted, got)
 
 
 def alike(wanted: Any, got: Any) -> bool:
@@ -124,12 +150,17 @@ def alike(wanted: Any, got: Any) -> bool:
 
 
 def compare(place: str, wanted: Any, got: Any, *, subset: bool = False) -> list[str]:
+    """All differences between two JSON values, in words."""
+    return [str(found) for found in _compare(place, wanted, got, subset=subset)]
+
+
+def differing(place: str, wanted: Any, got: Any) -> list[Difference]:
     """All differences between two JSON values."""
-    return list(_compare(place, wanted, got, subset=subset))
+    return list(_compare(place, wanted, got, subset=False))
 
 
 def _shown(value: Any) -> str:
-    if value is _MISSING:
+    if value is MISSING:
         return "nothing"
     text = exact.dumps(value).decode()
     return text if len(text) <= 120 else text[:117] + "…"

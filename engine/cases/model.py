@@ -1,8 +1,8 @@
 """Cases: recorded exchanges that a spec must reproduce, as values.
 
-    Case
-    └── Turn            one call over the connection: what is given, what goes over the wire, what comes of it
-        └── Exchange    the request that is expected, and the answer that is given to it
+Case
+└── Turn            one call over the connection: what is given, what goes over the wire, what comes of it
+    └── Exchange    the request that is expected, and the answer that is given to it
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class ScriptedWire:
     problems: list[str] = field(default_factory=list)
     sent: int = 0
 
-    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - a port
         self.sent += 1
         exchange = self._next(request)
         if exchange is None:

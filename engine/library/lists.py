@@ -11,13 +11,11 @@ from engine.library.function import LibraryError, null_out, refuse
 _MAX_DEPTH = 128
 
 
-def same(a: Any, b: Any) -> bool:
-    """Equal as JSON: 1 is 1.0, but neither "1" nor true."""
-    return bool(identity(a) == identity(b))
-
-
 def identity(value: Any) -> Any:
-    """A hashable key that two values share when they are the same JSON. Raises LibraryError on deep nesting."""
+    """A hashable key that two values share when they are the same JSON: 1 is 1.0, but neither "1" nor true.
+
+    Raises LibraryError on deep nesting.
+    """
     return _identity(value, 0)
 
 

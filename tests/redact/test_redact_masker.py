@@ -115,6 +115,28 @@ def test_what_holds_no_secret_is_given_back_as_the_same_object(tree):
     assert masker.data(tree) is tree
 
 
+@given(secrets, st.dictionaries(texts, st.integers(-(2**63), 2**63) | texts))
+def test_a_json_text_that_may_hold_nothing_holds_nothing(secret, tree):
+    masker = Masker([secret])
+    assert masker.may_hold(orjson.dumps({**tree, "x": f"a{secret}b"}))
+    if not masker.may_hold(written := orjson.dumps(tree)):
+        assert masker.data(tree) is tree
+        assert masker.text(written.decode()) == written.decode()
+
+
+@pytest.mark.parametrize(
+    ("secret", "value", "masked"),
+    [
+        ("12345678", {"id": 1234567812345678}, {"id": "***"}),
+        ("n1234567", {"t": "\n1234567"}, {"t": "\n1234567"}),
+    ],
+)
+def test_masking_a_value_before_it_is_written_keeps_it_json(secret, value, masked):
+    masker = Masker([secret])
+    assert masker.may_hold(orjson.dumps(value))
+    assert masker.data(value) == masked
+
+
 def test_numbers_that_are_a_secret_are_masked():
     masker = Masker(["1234567890", "98765432.125", "1" * 25])
     assert masker.data({"a": 1234567890, "b": [Decimal("98765432.125"), int("1" * 25), 12345, True, 1.5]}) == {

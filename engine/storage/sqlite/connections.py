@@ -9,6 +9,7 @@ from typing import Final
 from engine.errors import VersionConflict
 from engine.library import exact
 from engine.model import Connection
+from engine.storage.sqlite.cache import Cache, Freshness
 from engine.storage.sqlite.database import Database, Row
 
 _COLUMNS: Final = (
@@ -26,8 +27,9 @@ _DELETE: Final = "DELETE FROM connections WHERE tenant_id = ? AND connection_id 
 
 
 class SqliteConnections:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, freshness: Freshness) -> None:
         self._database = database
+        self._cache: Cache[Connection | None] = Cache(freshness)
 
     async def create(self, connection: Connection) -> None:
         values = _values(connection)
@@ -41,8 +43,14 @@ class SqliteConnections:
         await self._database.write_durable(insert)
 
     async def get(self, tenant_id: str, connection_id: str) -> Connection | None:
-        rows = await self._database.read(_GET, (tenant_id, connection_id))
-        return _connection(rows[0]) if rows else None
+        known = self._cache.get((tenant_id, connection_id), None)
+        if known is None:
+            rows = await self._database.read(_GET, (tenant_id, connection_id))
+            if not rows:
+                return None
+            known = _connection(rows[0])
+            self._cache.keep((tenant_id, connection_id), known)
+        return known
 
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
@@ -63,14 +71,20 @@ class SqliteConnections:
             if db.execute(_UPDATE, (name, config, status, updated_at, *last, *key)).rowcount != 1:
                 raise VersionConflict("the connection was changed or deleted meanwhile")
 
-        await self._database.write_durable(change)
+        try:
+            await self._database.write_durable(change)
+        finally:
+            self._cache.drop((connection.tenant_id, connection.connection_id))
         return replace(connection, version=connection.version + 1)
 
     async def delete(self, tenant_id: str, connection_id: str) -> bool:
         def remove(db: sqlite3.Connection) -> bool:
             return db.execute(_DELETE, (tenant_id, connection_id)).rowcount == 1
 
-        return await self._database.write_durable(remove)
+        try:
+            return await self._database.write_durable(remove)
+        finally:
+            self._cache.drop((tenant_id, connection_id))
 
 
 def _values(connection: Connection) -> Row:

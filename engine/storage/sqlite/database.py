@@ -76,6 +76,11 @@ class Database:
                 raise translated(error) from error
         return self.read_waiting(sql, values)
 
+    def data_version(self) -> int:
+        """Another number as soon as another connection has changed the file."""
+        (version,) = self._inline.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
     async def write(self, write: Write[T]) -> T:
         """A change of one statement, on the loop. Survives kill -9."""
         try:

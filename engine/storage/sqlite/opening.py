@@ -18,6 +18,7 @@ from engine.storage.keyring import KeyFile, KeyRing
 from engine.storage.ports import Store
 from engine.storage.private_file import make_folder
 from engine.storage.service_token import service_token, service_token_hash
+from engine.storage.sqlite.cache import Freshness
 from engine.storage.sqlite.connect import PATIENCE_SECONDS, connect, create_file, use_wal
 from engine.storage.sqlite.connections import SqliteConnections
 from engine.storage.sqlite.database import Database
@@ -84,11 +85,12 @@ def open_store(
 
 
 def _store(database: Database, vault: EnvelopeVault) -> Store:
+    freshness = Freshness(database)
     return Store(
-        connections=SqliteConnections(database),
+        connections=SqliteConnections(database, freshness),
         secrets=SqliteSecrets(database, vault),
         executions=SqliteExecutions(database),
-        state=SqliteState(database),
+        state=SqliteState(database, freshness),
         vault=vault,
         lifetime=SqliteLifetime(database),
     )

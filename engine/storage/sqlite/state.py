@@ -11,6 +11,7 @@ import sqlite3
 from typing import Final
 
 from engine.storage.ports import Record
+from engine.storage.sqlite.cache import Cache, Freshness
 from engine.storage.sqlite.database import Database, Row
 
 _LONGEST_KEY: Final = 512
@@ -29,13 +30,21 @@ _DELETE: Final = "DELETE FROM state WHERE key = ? AND expires_at > ?"
 _EXPIRE: Final = "DELETE FROM state WHERE rowid IN (SELECT rowid FROM state WHERE expires_at <= ? LIMIT ?)"
 
 
+_UNREAD: Final = Record(b"", 0, 0.0)
+
+
 class SqliteState:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, freshness: Freshness) -> None:
         self._database = database
+        self._cache: Cache[Record | None] = Cache(freshness)
 
     async def get(self, key: str) -> Record | None:
-        rows = await self._database.read(_GET, (key, self._database.now()))
-        return Record(*rows[0]) if rows else None
+        known = self._cache.get(key, _UNREAD)
+        if known is _UNREAD:
+            rows = await self._database.read(_GET, (key, self._database.now()))
+            known = Record(*rows[0]) if rows else None
+            self._cache.keep(key, known)
+        return known if known is not None and known.expires_at > self._database.now() else None
 
     async def put(
         self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
@@ -56,7 +65,11 @@ class SqliteState:
         def change(db: sqlite3.Connection) -> int | None:
             return version if db.execute(sql, values).rowcount == 1 else None
 
-        return await (self._database.write_durable(change) if durable else self._database.write(change))
+        self._cache.drop(key)
+        written = await (self._database.write_durable(change) if durable else self._database.write(change))
+        if written is not None and not durable:
+            self._cache.keep(key, Record(value, written, until))
+        return written
 
     async def delete(self, key: str, expected: int | None = None) -> bool:
         sql = _DELETE
@@ -67,7 +80,11 @@ class SqliteState:
         def remove(db: sqlite3.Connection) -> bool:
             return db.execute(sql, values).rowcount == 1
 
-        return await self._database.write(remove)
+        self._cache.drop(key)
+        try:
+            return await self._database.write(remove)
+        finally:
+            self._cache.drop(key)
 
     async def expire(self, batch: int = 1000) -> int:
         return await self._database.remove_in_steps(_EXPIRE, self._database.now(), batch)

@@ -1,0 +1,76 @@
+"""How near a request is to a recorded one, when account, clock and chance are not the recorded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from engine.cases import match
+from engine.cases.match import MISSING, Difference
+from engine.cases.origins import Origins, Pattern
+from engine.library import exact
+from engine.model import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`wrong`: what does not fit. `blanks`: how many places differ as they may. `headers`: all that are named fit."""
+
+    wrong: tuple[Difference, ...]
+    blanks: int
+    headers: bool
+
+
+def host_and_path(url: str) -> str:
+    """A URL without scheme, port and query, decoded."""
+    rest = url.partition("://")[2].partition("?")[0]
+    authority, slash, path = rest.partition("/")
+    host = authority if authority.endswith("]") else authority.partition(":")[0] if ":" in authority else authority
+    return host.lower() + slash + unquote(path)
+
+
+def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request) -> Fit:
+    """`address` is the pattern of `host_and_path` of the expected URL."""
+    wrong: list[Difference] = []
+    blanks = 0
+    got = host_and_path(request.url)
+    if not address.fits(got):
+        wrong.append(Difference("url", address.text, got))
+    elif address.text != got:
+        blanks += 1
+    for found in _parts([*match.query_pairs(expect, request), *match.body(expect, request)]):
+        if _may_differ(found, origins):
+            blanks += 1
+        else:
+            wrong.append(found)
+    return Fit(tuple(wrong), blanks, next(match.headers(expect, request), None) is None)
+
+
+def _parts(differences: Iterable[Difference]) -> Iterator[Difference]:
+    """A text that holds JSON is looked into."""
+    for found in differences:
+        inner = _json(found.wanted), _json(found.got)
+        if all(isinstance(value, dict | list) for value in inner):
+            yield from match.differing(found.place, *inner)
+        else:
+            yield found
+
+
+def _json(text: Any) -> Any:
+    if not isinstance(text, str) or text[:1] not in ("{", "["):
+        return None
+    try:
+        return exact.loads(text)
+    except ValueError:
+        return None
+
+
+def _may_differ(found: Difference, origins: Origins) -> bool:
+    wanted, got = found.wanted, found.got
+    if MISSING in (wanted, got) or isinstance(wanted, bool) or type(wanted) is not type(got):
+        return False
+    if isinstance(wanted, int):
+        wanted, got = str(wanted), str(got)
+    return isinstance(wanted, str) and origins.pattern(wanted).fits(got)

@@ -1,0 +1,170 @@
+"""Where the texts of a recorded request come from: what the caller said, or what differs from run to run.
+
+A newcomer's request to the sandbox can't equal the recorded one everywhere: the account is another (credentials, shop,
+host), the clock runs, and keys and signatures are fresh. These parts of a text are blanks; all else must fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from engine.library import exact
+from engine.runtime.call import derived_key
+
+DEFAULT_NOW = "2026-01-01T00:00:00Z"
+"""The clock of a case that gives none."""
+
+_SHORTEST_PART = 4  # of an account's value inside a longer text
+_SHORTEST_KEY = 8  # of the beginning of a random key
+_FAR_SECONDS = 400 * 86_400  # an expiry may lie this far from now
+_NUMBER = re.compile(r"(?<![0-9.])[0-9]{10}(?:[0-9]{3})?(?![0-9.])")
+_TIME_OF_DAY = r"(?:[T _]?[0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+_DIGEST = re.compile(
+    r"(?<![0-9A-Za-z+/_-])(?:(?:[0-9a-f]{32,128}|[0-9A-F]{32,128})(?![0-9A-Za-z])"
+    r"|[0-9A-Za-z+/_-]{22}==|[0-9A-Za-z+/_-]{27}=|[0-9A-Za-z+/_-]{43}=|[0-9A-Za-z+/_-]{86}=="
+    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A stretch of a text that may read otherwise; `crosses`: the blank may hold slashes."""
+
+    start: int
+    end: int
+    crosses: bool
+
+
+class Origins:
+    """What one turn of a case gives, and which parts of its requests follow from that."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._said = frozenset(_texts(given.get("input", {})))
+        places = ("config", "credentials", "token", "app")
+        account = {text for place in places for text in _texts(given.get(place, {}))} - self._said
+        self._account = sorted({part for text in account for part in _url_parts(text)}, key=len, reverse=True)
+        self._keys = tuple(_keys(given))
+        self._now = datetime.fromisoformat(str(given.get("now", DEFAULT_NOW)))
+        self._dates = _dates(self._now)
+
+    def pattern(self, text: str) -> Pattern:
+        """The text with its blanks; the caller's own words have none."""
+        if text in self._said:
+            return Pattern(text, ())
+        blanks: list[Blank] = []
+        for blank in self._blanks(text):
+            if all(blank.end <= other.start or other.end <= blank.start for other in blanks):
+                blanks.append(blank)
+        return Pattern(text, tuple(sorted(blanks, key=lambda blank: blank.start)))
+
+    def is_fresh(self, text: str) -> bool:
+        """Whether the text holds a time, a random key or a signature, so that each sending has another."""
+        return text not in self._said and next(self._fresh(text), None) is not None
+
+    def _blanks(self, text: str) -> Iterator[Blank]:
+        for value in self._account:
+            if value == text or len(value) >= _SHORTEST_PART:
+                yield from _each(value, text, crosses="/" in value)
+        yield from self._fresh(text)
+
+    def _fresh(self, text: str) -> Iterator[Blank]:
+        for key in self._keys:
+            size = next((size for size in range(len(key), _SHORTEST_KEY - 1, -1) if key[:size] in text), 0)
+            if size:
+                yield from _each(key[:size], text)
+        for found in _DIGEST.finditer(text):
+            if found[0] not in self._said:
+                yield Blank(found.start(), found.end(), crosses=True)
+        if any(_tells_a_time(said) for said in self._said):
+            return  # then a time in the request is the caller's
+        for found in self._dates.finditer(text):
+            yield Blank(found.start(), found.end(), crosses=False)
+        for found in _NUMBER.finditer(text):
+            seconds = int(found[0]) / (1000 if len(found[0]) == 13 else 1)
+            if found[0] not in self._said and abs(seconds - self._now.timestamp()) < _FAR_SECONDS:
+                yield Blank(found.start(), found.end(), crosses=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A recorded text with blanks."""
+
+    text: str
+    blanks: tuple[Blank, ...]
+
+    def fits(self, got: str) -> bool:
+        """Whether `got` is the text with something in each blank. A blank at the very beginning may hold slashes."""
+        if not self.blanks:
+            return self.text == got
+        at, crosses = 0, True
+        literals = self._literals()
+        if not got.startswith(literals[0]):
+            return False
+        at = len(literals[0])
+        for i, (blank, literal) in enumerate(zip(self.blanks, literals[1:], strict=True)):
+            is_last = i == len(self.blanks) - 1
+            start = len(got) - len(literal) if is_last else got.find(literal, at + 1)
+            if start <= at or not got.startswith(literal, start):
+                return False
+            crosses = blank.crosses or blank.start == 0
+            if not crosses and "/" in got[at:start]:
+                return False
+            at = start + len(literal)
+        return True
+
+    def _literals(self) -> list[str]:
+        edges = [0, *(edge for blank in self.blanks for edge in (blank.start, blank.end)), len(self.text)]
+        return [self.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _each(part: str, text: str, *, crosses: bool = False) -> Iterator[Blank]:
+    at = text.find(part)
+    while at >= 0:
+        yield Blank(at, at + len(part), crosses)
+        at = text.find(part, at + len(part))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text and number of a value, as text."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        yield exact.plain(value)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def _url_parts(text: str) -> Iterable[str]:
+    """A URL that the tenant typed stands in requests with or without its scheme."""
+    scheme, mark, rest = text.partition("://")
+    return (text, rest.rstrip("/")) if mark and rest and scheme.isalpha() else (text,)
+
+
+def _keys(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("idempotencyKey", "id"):
+        if name in given:
+            yield given[name]
+            yield derived_key(given[name])
+    yield from given.get("random", ())
+    yield "0" * 31  # what a case draws that gives no randomness is a small number of 32 digits
+
+
+def _dates(now: datetime) -> re.Pattern[str]:
+    """Today's date, as anywhere on earth, in the usual orders; perhaps with a time of day."""
+    days = [now.astimezone(UTC) + timedelta(days=n) for n in (-1, 0, 1)]
+    orders = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%d%m%Y", "%d/%m/%Y", "%y%m%d")
+    spelt = "|".join(re.escape(day.strftime(order)) for order in orders for day in days)
+    return re.compile(rf"(?<![0-9])(?:{spelt}){_TIME_OF_DAY}(?![0-9])")
+
+
+def _tells_a_time(text: str) -> bool:
+    return bool(re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}", text))

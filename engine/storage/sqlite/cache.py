@@ -1,0 +1,70 @@
+"""Records that this process has read, for as long as nobody else has changed the file.
+
+SQLite's `data_version` tells whether another connection committed something. It is asked at most every 20 ms, so a
+change of another process is seen that late at most; this process's own changes are seen at once. What must not be
+decided on an old record is decided by compare-and-set, which the database checks itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Final, Generic, TypeVar
+
+from engine.storage.sqlite.database import Database
+from engine.storage.sqlite.faults import is_busy, translated
+
+T = TypeVar("T")
+
+LOOK_SECONDS: Final = 0.02
+_MOST: Final = 10_000
+
+
+class Freshness:
+    """Counts the changes that others made to the file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._looked = 0.0
+        self._version = 0
+        self.generation = 0
+
+    def look(self) -> int:
+        """The number of times that the file was found changed."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            try:
+                version = self._database.data_version()
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise translated(error) from error
+                version = -1
+            if version != self._version:
+                self._version = version
+                self.generation += 1
+        return self.generation
+
+
+class Cache(Generic[T]):
+    """Values by key, forgotten when the file was changed by others."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self._freshness = freshness
+        self._generation = -1
+        self._values: dict[object, T] = {}
+
+    def get(self, key: object, missing: T) -> T:
+        generation = self._freshness.look()
+        if generation != self._generation:
+            self._values.clear()
+            self._generation = generation
+        return self._values.get(key, missing)
+
+    def keep(self, key: object, value: T) -> None:
+        if len(self._values) >= _MOST:
+            self._values.clear()
+        self._values[key] = value
+
+    def drop(self, key: object) -> None:
+        self._values.pop(key, None)

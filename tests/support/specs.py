@@ -1,0 +1,95 @@
+"""Small specs for tests: one made-up provider, put together from the parts that a test is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.locations import schemas_dir
+from engine.plugins import Registry
+from engine.spec.load import load_catalog
+
+ID = "acme-shipping"
+HOST = "api.acme.example"
+ANY_OUTPUT: Mapping[str, Any] = {"type": "object"}
+
+
+def text(**more: Any) -> dict[str, Any]:
+    return {"type": "string", "description": "A text of the test.", **more}
+
+
+def whole(**more: Any) -> dict[str, Any]:
+    return {"type": "integer", "description": "A number of the test.", **more}
+
+
+def secret(**more: Any) -> dict[str, Any]:
+    return {"type": "string", "title": "Secret", "description": "A credential.", "writeOnly": True, **more}
+
+
+def setting(**more: Any) -> dict[str, Any]:
+    return {"type": "string", "title": "Setting", "description": "A setting.", **more}
+
+
+def fields(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    """An object schema that knows these properties only."""
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def action(action_id: str = "quote", category: str = "read", **parts: Any) -> dict[str, Any]:
+    """An action; unless told otherwise a GET whose output is the whole body under `got`."""
+    made: dict[str, Any] = {
+        "actionId": action_id,
+        "category": category,
+        "description": "An action of the tests, long enough to be a description.",
+        "inputSchema": fields(),
+        "outputSchema": ANY_OUTPUT,
+        "output": {"got": "body"},
+        **parts,
+    }
+    if "steps" not in made:
+        made.setdefault("request", {"method": "GET" if category == "read" else "POST", "path": f"/{action_id}"})
+    if category != "read":
+        made.setdefault("idempotency", "none")
+    return made
+
+
+def spec(*actions: Mapping[str, Any], integration_id: str = ID, **parts: Any) -> dict[str, Any]:
+    """A spec with these actions; `parts` replace its top-level keys."""
+    made: dict[str, Any] = {
+        "specVersion": 1,
+        "integrationId": integration_id,
+        "category": "shipping",
+        "name": "Acme",
+        "description": "A carrier that exists in tests only.",
+        "provider": "Acme",
+        "version": "1.0.0",
+        "status": "available",
+        "authType": "api_key",
+        "configSchema": fields(("apiKey",), apiKey=secret()),
+        "servers": {"default": f"https://{HOST}"},
+        "hosts": [HOST],
+        "auth": [
+            {
+                "method": "token",
+                "type": "api_key",
+                "needs": ["apiKey"],
+                "apply": {"headers": {"X-Api-Key": "{{ credentials.apiKey }}"}},
+            }
+        ],
+        "actions": list(actions) or [action()],
+        **parts,
+    }
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def catalog(folder: Path, *specs: Mapping[str, Any], registry: Registry | None = None) -> Catalog:
+    """The specs written below `folder` and compiled as the product does it."""
+    for one in specs:
+        place = folder / str(one["integrationId"])
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "spec.yaml").write_text(json.dumps(one, ensure_ascii=False), encoding="utf-8")
+    return load_catalog([folder], registry or Registry(), schemas_dir())
