@@ -13,6 +13,7 @@ from engine.plugins import Registry, load_plugins
 from engine.runtime import egress
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.execute import Engine
+from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.transport import HttpTransport, Transport
 from engine.settings import Settings
@@ -59,6 +60,7 @@ async def open_engine(
         transport=transport
         or HttpTransport(exempt=egress.origins(overrides), allow_private=settings.allow_private or settings.sandbox),
         state=store.state,
+        permits=Permits(store.state),
         clock=clock or SystemClock(),
         upstreams=overrides,
         max_answer_bytes=settings.max_answer_bytes,

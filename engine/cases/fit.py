@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from engine.cases.match import MISSING, Difference
 from engine.cases.origins import Origins, Pattern
 from engine.library import exact
 from engine.model import Request
+
+_PORT = re.compile(r":[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,7 @@ def host_and_path(url: str) -> str:
     """A URL without scheme, port and query, decoded."""
     rest = url.partition("://")[2].partition("?")[0]
     authority, slash, path = rest.partition("/")
-    host = authority if authority.endswith("]") else authority.partition(":")[0] if ":" in authority else authority
-    return host.lower() + slash + unquote(path)
+    return _PORT.sub("", authority).lower() + slash + unquote(path)
 
 
 def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request) -> Fit:

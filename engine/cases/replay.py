@@ -11,6 +11,7 @@ from ulid import ULID
 
 from engine.cases.match import compare, differences
 from engine.cases.model import Case, Exchange, Turn
+from engine.cases.origins import DEFAULT_NOW
 from engine.cases.wire import response_of
 from engine.catalog import Catalog
 from engine.errors import AnswerLost, CallTimedOut, ConnectFailed
@@ -19,11 +20,11 @@ from engine.model import Answer, Command, Connection, Request, Response
 from engine.runtime import auth
 from engine.runtime.account import CREDENTIALS, TOKEN
 from engine.runtime.execute import Engine
+from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.token import token_record
 from engine.storage.ports import Store
 
-DEFAULT_NOW = "2026-01-01T00:00:00Z"
 _BUDGET_SECONDS = 28.0
 _LARGEST = 5 * 1024 * 1024
 
@@ -124,6 +125,7 @@ def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: ScriptedW
     wires = Wires(
         transport=wire,
         state=store.state,
+        permits=Permits(store.state),
         clock=clock,
         upstreams={},
         max_answer_bytes=_LARGEST,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from engine.catalog import Catalog, Integration
@@ -42,7 +43,7 @@ class Account:
     def learn_token(self, token: Mapping[str, Any]) -> None:
         """Take a fresh token into use; its secrets are masked from now on."""
         self.token = dict(token)
-        self.masker = Masker(texts_of([self.credentials, token]))
+        self.masker = Masker(texts_of([self.credentials, token.get("access"), token.get("refresh")]))
 
 
 class Accounts:
@@ -109,11 +110,13 @@ class Accounts:
 
 
 def texts_of(trees: Iterable[Any]) -> list[str]:
-    """Every text inside, for masking by value."""
+    """Every text inside, and every number as text, for masking by value."""
     found: list[str] = []
     for tree in trees:
         if isinstance(tree, str):
             found.append(tree)
+        elif isinstance(tree, int | Decimal) and not isinstance(tree, bool):
+            found.append(str(tree))
         elif isinstance(tree, Mapping):
             found.extend(texts_of(tree.values()))
         elif isinstance(tree, list):

@@ -9,6 +9,7 @@ tenant's bad credentials or input never open it.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass, replace
 
@@ -60,26 +61,32 @@ def key_of(integration_id: str, host: str) -> str:
     return f"breaker:{integration_id}:{host}"
 
 
-async def enter(state: State, key: str, now: float) -> None:
-    """Let a call through, or raise `CIRCUIT_OPEN`. Past the wait exactly one caller probes."""
+async def look(state: State, key: str, now: float) -> Record | None:
+    """None where the circuit is closed, its record where one caller may `probe`; raises `CIRCUIT_OPEN` otherwise."""
     record = await state.get(key)
-    if record is None:
-        return
     circuit = Circuit.read(record)
     if not circuit.opened_at:
-        return
+        return None
     wait = circuit.wait(now)
-    if wait <= 0:
-        probe = circuit.probing(now).pack()
-        if await state.put(key, probe, expected=record.version, ttl_seconds=_TTL) is not None:
-            return
-        wait = PROBE_SECONDS
+    if wait > 0:
+        raise _refusal(wait)
+    return record
+
+
+async def probe(state: State, key: str, opened: Record, now: float) -> None:
+    """Claim the probe of an open circuit: exactly one caller gets it, the others `CIRCUIT_OPEN`."""
+    probing = Circuit.read(opened).probing(now).pack()
+    if await state.put(key, probing, expected=opened.version, ttl_seconds=_TTL) is None:
+        raise _refusal(PROBE_SECONDS)
+
+
+def _refusal(wait: float) -> CallError:
     message = "the provider failed several times in a row and is not called for a while"
-    raise CallError("CIRCUIT_OPEN", message, retry_after_ms=max(1, round(wait * 1000)))
+    return CallError("CIRCUIT_OPEN", message, retry_after_ms=max(1, math.ceil(wait * 1000)), not_processed=True)
 
 
 async def note(state: State, key: str, now: float, code: str | None) -> None:
-    """Tell the circuit how an attempt ended: `code` of its error, None for an answer that was understood."""
+    """Tell the circuit how a call's request ended: `code` of the error, None for an answer that was understood."""
     record = await state.get(key)
     if code not in UPSTREAM_FAILURES:
         if record is not None:

@@ -20,7 +20,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass(slots=True)
 class Call:
-    """`deadline` is monotonic seconds. `sent` turns true when the first request leaves."""
+    """`deadline` is monotonic seconds. `sent`: a request of the action may have reached the provider."""
 
     command: Command
     execution_id: str
@@ -31,6 +31,10 @@ class Call:
     action: Action
     scope: Scope = field(repr=False)
     sent: bool = False
+    signs_in: bool = False
+    """These requests are those of the method's login, not the action's."""
+    counted: bool = False
+    """The action's and the tenant's limits know of this call."""
     completed: list[str] = field(default_factory=list)
     """Ids of the write steps that are done."""
 

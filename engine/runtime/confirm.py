@@ -51,5 +51,5 @@ async def _look(call: Call, plan: Confirm, asked: Any, steps: Steps, max_bytes: 
     given = check_input(action, asked if isinstance(asked, dict) else {}, call.account.config)
     scope = call.scope.having(input=given, steps={})
     scope["vars"] = compute_vars(action, scope)
-    look = replace(call, action=action, scope=scope, completed=[])
+    look = replace(call, action=action, scope=scope, completed=[], counted=False)
     return mapped(look, await steps(look), max_bytes)

@@ -14,6 +14,7 @@ from engine.compiled.query import holds
 from engine.compiled.scope import Scope
 from engine.errors import CallError
 from engine.model import Request
+from engine.runtime import url
 from engine.runtime.account import Account
 from engine.runtime.url import HostRules, UnsafeUrl
 
@@ -46,11 +47,7 @@ def redirect(request: Request, host: str, origin: str | None) -> Request:
     return replace(request, url=origin + rest[slash:], headers=headers)
 
 
-def origins(upstreams: Mapping[str, str]) -> frozenset[str]:
-    """Hosts of the overrides: the operator's word exempts them from the check of addresses."""
-    found = set()
-    for origin in upstreams.values():
-        authority = origin.partition("://")[2]
-        host = authority if authority.endswith("]") else authority.rpartition(":")[0] or authority
-        found.add(host.strip("[]"))
-    return frozenset(found)
+def origins(upstreams: Mapping[str, str]) -> frozenset[tuple[str, int]]:
+    """Hosts and ports of the overrides: the operator's word exempts these from the check of addresses."""
+    urls = [url.split(origin) for origin in upstreams.values()]
+    return frozenset((found.host, found.port) for found in urls)

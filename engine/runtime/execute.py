@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,6 @@ from engine.catalog import Catalog
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, EngineError, StorageError, VersionConflict
-from engine.library.absent import ABSENT
 from engine.model import Answer, Command, Connection, Problem
 from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
@@ -30,12 +30,11 @@ from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.output import mapped
-from engine.runtime.response import Reply
+from engine.runtime.prove import CREDENTIALS_REFUSED, TestOutcome, Trail, prove
+from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Signing, Wires, send
 from engine.runtime.token import Tokens
 from engine.storage.ports import Store
-
-from engine.runtime.prove import TestOutcome, Trail, prove
 
 logger = logging.getLogger("integrations")
 
@@ -87,8 +86,9 @@ class Engine:
         except EngineError as failure:
             trail.error = CallError("INTERNAL", f"the engine failed ({type(failure).__name__})")
         except Exception as failure:  # a bug of ours must end as a logged answer, not as a lost call
-            logger.error("execution %s failed: %s", trail.execution_id, type(failure).__name__)
+            logger.error("execution %s failed: %s at %s", trail.execution_id, type(failure).__name__, place_of(failure))
             trail.error = CallError("INTERNAL", "the engine failed; the operator finds it by the execution id")
+        _hide(trail)
         latency_ms = round((self.clock.monotonic() - started) * 1000)
         await self._note_status(trail)
         await self._log(command, trail, created_at, latency_ms)
@@ -120,15 +120,15 @@ class Engine:
                 continue
             try:
                 reply = await send(call, step, call.scope, signing, self.wires)
+                if step.effect == "write":
+                    call.completed.append(step.step_id)
+                outputs = _outputs(step.outputs, reply)
             except CallError as error:
                 if step.may_fail:
                     continue
                 return await self._failed(call, error)
-            if step.effect == "write":
-                call.completed.append(step.step_id)
             if call.action.has_steps:
-                done = {step.step_id: {"outputs": _outputs(step.outputs, reply)}}
-                call.scope["steps"] = {**call.scope["steps"], **done}
+                call.scope["steps"] = {**call.scope["steps"], step.step_id: {"outputs": outputs}}
         if call.action.has_steps or reply is None:
             return Reply(call.scope.having(auth={"method": signing.method.name if signing else None}), None)
         return reply
@@ -159,9 +159,9 @@ class Engine:
 
     async def _note_status(self, trail: Trail) -> None:
         """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""
-        connection, error = trail.connection, trail.error
-        refused = error is not None and error.code in ("AUTH_FAILED", "REAUTH_REQUIRED")
-        if not refused and not (error is None and connection.status == "error"):
+        connection, error = trail.account.connection if trail.account else trail.connection, trail.error
+        refused = error is not None and error.code in CREDENTIALS_REFUSED
+        if not refused and not (error is None and connection.status == "error" and not trail.is_test):
             return
         now = self.clock.now()
         changed = (
@@ -200,6 +200,12 @@ class Engine:
         await self.store.lifetime.close()
 
 
+def place_of(error: BaseException) -> str:
+    """File and line where it was raised; the message stays out, it may quote a value."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
 def secret_scope(account: Account) -> Scope:
     """The roots that only `apply` and `sign` see."""
     token = {name: account.token[name] for name in ("access", "refresh", "expiresAt", "scope") if name in account.token}
@@ -214,6 +220,18 @@ def problem_of(error: CallError) -> Problem:
 
 def _outputs(trees: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
     try:
-        return {name: value for name, tree in trees.items() if (value := tree(reply.scope)) is not ABSENT}
+        return read_trees(trees, reply.scope)
     except EvaluationError as error:
         raise CallError("INVALID_RESPONSE", f"the answer lacks what the next step needs: {error.message}") from None
+
+
+def _hide(trail: Trail) -> None:
+    """Whatever a provider echoes, no secret of the account is in what anybody sees."""
+    if trail.account is None:
+        return
+    masker, error = trail.account.masker, trail.error
+    trail.data = masker.data(trail.data)
+    if error is not None:
+        error.message = masker.text(error.message)
+        error.provider_code = masker.text(error.provider_code) if error.provider_code else None
+        error.details = masker.data(error.details)

@@ -4,21 +4,27 @@ A limit's record counts the calls of each of 60 equal slices of its span, and of
 together may hold the figure, so a span is counted as up to one slice longer than it is: the limit is never
 exceeded, and it may refuse up to a sixtieth of the span early. Records live in the state store and change by
 compare-and-set; a conflict means that somebody else counted first, so the count is made again.
+
+A busy process takes permits in blocks: it counts several at once, uses them within the slice they were counted in,
+and gives back what was left with its next count. A slow one takes them one by one.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.errors import CallError
-from engine.storage.ports import State
+from engine.storage.ports import Record, State
 
 SLICES = 60
 _FORM = struct.Struct(f"<q{SLICES + 1}I")
 _UNTIL = struct.Struct("<d")
 _TRIES = 50
+_BLOCK_SHARE = 8
+_MOST_BLOCKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,75 +40,128 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The record after the call was counted, or how many seconds until one fits."""
+    """The record after `granted` calls were counted in `slice`, or how many seconds until one fits."""
 
     value: bytes | None
     wait: float = 0.0
+    granted: int = 0
+    slice: int = 0
 
 
-def take(value: bytes | None, now: float, calls: int, per: float) -> Taken:
-    """Count one call at `now` (epoch seconds) in a record. Pure."""
+@dataclass(slots=True)
+class Block:
+    """Permits that this process has counted in `slice`, of which `left` are unused."""
+
+    slice: int
+    taken: int
+    left: int
+    used: int = 0
+
+
+def take(
+    value: bytes | None, now: float, calls: int, per: float, want: int = 1, unused: Block | None = None
+) -> Taken:
+    """Count up to `want` calls at `now` (epoch seconds) in a record, after giving back what is unused. Pure."""
     width = per / SLICES
     current = int(now / width)
-    counts = _counts(value, current)
-    if sum(counts) < calls:
-        counts[-1] += 1
-        return Taken(_FORM.pack(current, *counts))
-    return Taken(None, _until_free(counts, current, width, calls, now))
+    counts, newest = _counts(value, current)
+    if unused is not None and 0 <= (at := SLICES - (newest - unused.slice)) <= SLICES:
+        counts[at] = max(0, counts[at] - unused.left)
+    free = calls - sum(counts)
+    if free <= 0:
+        return Taken(None, _until_free(counts, newest, width, calls, now))
+    granted = want if free >= 2 * want else 1
+    counts[-1] += granted
+    return Taken(_FORM.pack(newest, *counts), 0.0, granted, newest)
 
 
-def _counts(value: bytes | None, current: int) -> list[int]:
-    """The 61 counts with the slice `current` last; a clock that ran back counts into the newest slice there is."""
+def _counts(value: bytes | None, current: int) -> tuple[list[int], int]:
+    """The 61 counts with the newest slice last; a clock that ran back counts into the newest slice there is."""
     if value is None or len(value) != _FORM.size:
-        return [0] * (SLICES + 1)
+        return [0] * (SLICES + 1), current
     newest, *counts = _FORM.unpack(value)
     shift = max(0, current - newest)
-    return counts[shift:] + [0] * min(shift, SLICES + 1)
+    return counts[shift:] + [0] * min(shift, SLICES + 1), max(current, newest)
 
 
-def _until_free(counts: list[int], current: int, width: float, calls: int, now: float) -> float:
+def _until_free(counts: list[int], newest: int, width: float, calls: int, now: float) -> float:
     """Seconds until enough of the oldest slices have left for one more call."""
     excess = sum(counts) - calls + 1
     for age, count in enumerate(counts):
         excess -= count
         if excess <= 0:
-            return max(0.001, (current + 1 + age) * width - now)
+            return max(0.001, (newest + 1 + age) * width - now)
     return (SLICES + 1) * width
 
 
-async def take_all(state: State, buckets: Iterable[Bucket], now: float) -> None:
-    """Count one call in every bucket. Raises `CallError(RATE_LIMITED)` at the first that is full.
+class Permits:
+    """Counts the calls of this process in the limits that all processes share."""
 
-    What was counted before the refusal stays counted: refusing a little early is the safe side.
-    """
-    for bucket in buckets:
-        wait = await _take(state, bucket, now)
-        if wait and not bucket.observe:
-            message = f"more than {bucket.calls} calls in {bucket.per:g} seconds {bucket.what}"
-            raise CallError("RATE_LIMITED", message, retry_after_ms=max(1, round(wait * 1000)))
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._blocks: dict[str, Block] = {}
+
+    async def take_all(self, buckets: Iterable[Bucket], now: float) -> None:
+        """Count one call in every bucket. Raises `CallError(RATE_LIMITED)` at the first that is full.
+
+        What was counted before the refusal stays counted: refusing a little early is the safe side.
+        """
+        for bucket in buckets:
+            block = self._blocks.get(bucket.key)
+            if block is not None and block.left and block.slice == int(now * SLICES / bucket.per):
+                block.left -= 1
+                block.used += 1
+                continue
+            wait = await self._count(bucket, block, now)
+            if wait and not bucket.observe:
+                message = f"more than {bucket.calls} calls in {bucket.per:g} seconds {bucket.what}"
+                raise _refusal(message, wait)
+
+    async def _count(self, bucket: Bucket, block: Block | None, now: float) -> float:
+        """Seconds to wait, 0 when the call is counted."""
+        want = max(1, block.used // _BLOCK_SHARE) if block is not None else 1
+        for _ in range(_TRIES):
+            record = await self._state.get(bucket.key)
+            taken = take(record.value if record else None, now, bucket.calls, bucket.per, want, block)
+            if taken.value is None:
+                return taken.wait
+            expected = record.version if record else 0
+            ttl = bucket.per * 2
+            if await self._state.put(bucket.key, taken.value, expected=expected, ttl_seconds=ttl) is not None:
+                self._keep(bucket.key, block, taken)
+                return 0.0
+        return bucket.per / SLICES  # so many others at once: as good as full
+
+    def _keep(self, key: str, before: Block | None, taken: Taken) -> None:
+        if len(self._blocks) >= _MOST_BLOCKS:
+            self._blocks.clear()  # what they held stays counted
+        used = before.used if before is not None and before.slice == taken.slice else 0
+        self._blocks[key] = Block(taken.slice, taken.granted, taken.granted - 1, used + 1)
 
 
-async def _take(state: State, bucket: Bucket, now: float) -> float:
-    for _ in range(_TRIES):
-        record = await state.get(bucket.key)
-        taken = take(record.value if record else None, now, bucket.calls, bucket.per)
-        if taken.value is None:
-            return taken.wait
-        expected = record.version if record else 0
-        ttl = bucket.per * 2
-        if await state.put(bucket.key, taken.value, expected=expected, ttl_seconds=ttl) is not None:
-            return 0.0
-    return bucket.per / SLICES  # so many others at once: as good as full
+def _refusal(message: str, wait: float) -> CallError:
+    """Ours: nothing was sent."""
+    return CallError("RATE_LIMITED", message, retry_after_ms=max(1, math.ceil(wait * 1000)), not_processed=True)
 
 
 async def blocked(state: State, key: str, now: float) -> None:
     """Raises `RATE_LIMITED` while a provider's 429 blocks this connection."""
-    record = await state.get(key)
-    if record is not None and (until := _UNTIL.unpack(record.value)[0]) > now:
-        message = "the provider asked this connection to wait"
-        raise CallError("RATE_LIMITED", message, retry_after_ms=max(1, round((until - now) * 1000)))
+    wait = _until(await state.get(key)) - now
+    if wait > 0:
+        raise _refusal("the provider asked this connection to wait", wait)
 
 
 async def block(state: State, key: str, now: float, seconds: float) -> None:
-    """A provider's 429 holds for every caller of the connection."""
-    await state.put(key, _UNTIL.pack(now + seconds), expected=None, ttl_seconds=seconds)
+    """A provider's 429 holds for every caller of the connection; a longer one that holds already stays."""
+    until = now + seconds
+    for _ in range(_TRIES):
+        record = await state.get(key)
+        if _until(record) >= until:
+            return
+        expected = record.version if record else 0
+        if await state.put(key, _UNTIL.pack(until), expected=expected, ttl_seconds=seconds) is not None:
+            return
+
+
+def _until(record: Record | None) -> float:
+    return float(_UNTIL.unpack(record.value)[0]) if record is not None else 0.0

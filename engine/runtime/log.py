@@ -47,9 +47,12 @@ def row(
 def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None) -> bytes:
     """A value as the log may hold it: JSON, masked, at most 64 kB."""
     try:
+        if len(exact.dumps(value)) > _LARGEST_LOGGED:
+            return _TOO_LARGE
         text = exact.dumps(mask(value))
+        # Masking inside written JSON could cut a number or an escape, so a hit masks the data and writes it again.
+        if masker is not None and masker.may_hold(text):
+            text = exact.dumps(masker.data(mask(value)))
     except ValueError:
         return b"{}"
-    if len(text) > _LARGEST_LOGGED:
-        return _TOO_LARGE
-    return masker.text(text.decode()).encode() if masker is not None else text
+    return text

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine.catalog import Action, Catalog, TestPlan
+from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, VersionConflict
 from engine.model import Answer, Command, Connection
@@ -16,7 +17,8 @@ from engine.runtime.inputs import truth
 from engine.runtime.response import Reply
 from engine.storage.ports import Store
 
-_CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
+_TRIES = 5
+CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
 
 
 @dataclass(slots=True)
@@ -25,11 +27,12 @@ class Trail:
 
     execution_id: str
     connection: Connection
+    is_test: bool = False
     account: Account | None = None
     action: Action | None = None
     call: Call | None = None
     reply: Reply | None = None
-    data: Any = None
+    data: Any = field(default=None, repr=False)
     error: CallError | None = None
 
 
@@ -64,23 +67,38 @@ async def prove(runner: Runner, connection: Connection) -> TestOutcome:
         success, message = True, "this integration has no test: the first call will show whether the credentials work"
     else:
         success, message = await _try(runner, connection, integration.test)
-    now = runner.clock.now()
-    current = await runner.store.connections.get(connection.tenant_id, connection.connection_id)
-    if current is not None:
+    tested_at = runner.clock.now()
+    await _note(runner, connection, tested_at, proved=success)
+    return TestOutcome(success, message, tested_at)
+
+
+async def _note(runner: Runner, connection: Connection, tested_at: float, *, proved: bool) -> None:
+    """The time always; a proof makes a connection in error active again."""
+    for _ in range(_TRIES):
+        current = await runner.store.connections.get(connection.tenant_id, connection.connection_id)
+        if current is None:
+            return
+        changed = replace(current, last_tested_at=tested_at)
+        if proved and current.status == "error":
+            changed = replace(changed, status="active", last_error=None)
         try:
-            await runner.store.connections.update(replace(current, last_tested_at=now))
+            await runner.store.connections.update(changed)
         except VersionConflict:
-            pass  # changed meanwhile: the next test notes its time
-    return TestOutcome(success, message, now)
+            continue  # changed meanwhile: note it there
+        return
 
 
 async def _try(runner: Runner, connection: Connection, plan: TestPlan) -> tuple[bool, str]:
-    trail = Trail(runner.clock.ulid(), connection)
-    await runner.run(await _command(runner, trail, plan), trail)
+    trail = Trail(runner.clock.ulid(), connection, is_test=True)
+    try:
+        command = await _command(runner, trail, plan)
+    except EvaluationError as error:
+        return False, f"the test's input can't be made: {error.message}"
+    await runner.run(command, trail)
     if trail.error is not None:
         if trail.error.code in plan.accept:
             return True, "the credentials work"
-        if plan.or_else is not None and trail.error.code not in _CREDENTIALS_REFUSED:
+        if plan.or_else is not None and trail.error.code not in CREDENTIALS_REFUSED:
             return await _try(runner, connection, plan.or_else)
         return False, trail.error.message
     if plan.expect is not None and trail.reply is not None and not truth(plan.expect, trail.reply.scope):

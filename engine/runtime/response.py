@@ -63,6 +63,11 @@ class Reply:
     verdict: Verdict | None = None
 
 
+def read_trees(trees: Mapping[str, Evaluate], scope: Scope) -> dict[str, Any]:
+    """Named queries on an answer; an absent value has no name. Raises `EvaluationError`."""
+    return {name: value for name, tree in trees.items() if (value := tree(scope)) is not ABSENT}
+
+
 def answer_scope(step: Step, base: Scope, response: Response, request_url: str, read: Evaluate) -> tuple[Scope, bool]:
     """The roots of queries on this answer, and whether its body could be read."""
     readable = True
@@ -207,13 +212,20 @@ def retry_after_ms(asked: Any, response: Response, code: str) -> int | None:
 
 def _header_seconds(response: Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
-    if text.isdigit() and len(text) <= 10:
+    if text.isascii() and text.isdigit() and len(text) <= 10:
         return float(text)
-    parsed = email.utils.parsedate_to_datetime(text) if "," in text and text.endswith("GMT") else None
-    sent = response.headers.get("date", "")
-    if parsed is None or "," not in sent:
+    until, sent = _http_date(text), _http_date(response.headers.get("date", ""))
+    return max(0.0, until - sent) if until is not None and sent is not None else None
+
+
+def _http_date(text: str) -> float | None:
+    """Epoch seconds of a date in a header; None for anything else."""
+    if "," not in text:
         return None
-    return max(0.0, (parsed - email.utils.parsedate_to_datetime(sent)).total_seconds())
+    try:
+        return email.utils.parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def failures_of(partial: Partial, scope: Scope, masker: Masker, status: int, effect: str) -> list[dict[str, Any]]:

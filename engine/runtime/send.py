@@ -33,6 +33,7 @@ class Wires:
 
     transport: Transport
     state: State
+    permits: limits.Permits
     clock: Clock
     upstreams: Mapping[str, str]
     max_answer_bytes: int
@@ -50,48 +51,80 @@ class Signing:
     renew: Callable[[], Awaitable[None]] | None = None
 
 
+@dataclass(slots=True)
+class _Work:
+    """One request of a call with what its attempts share. `heard`: how the last one that left ended, None = well."""
+
+    call: Call
+    step: Step
+    draft: Draft
+    scope: Scope
+    signing: Signing | None
+    wires: Wires
+    attempt: int = 0
+    circuit: str | None = None
+    heard: str | None = None
+    is_probe: bool = False
+    unsure: bool = False
+    """An earlier attempt of a write may have been processed."""
+
+
 async def send(call: Call, step: Step, scope: Scope, signing: Signing | None, wires: Wires) -> response.Reply:
     """The step's reply when it counts as a success; raises `CallError` for everything else."""
     draft = build(step.request, scope)
     if not draft.send:
         return _unsent(call, draft, signing, scope, wires)
-    attempt, renewed = 0, False
-    while True:
-        attempt += 1
-        try:
-            return await _attempt(call, step, draft, scope, signing, wires)
-        except CallError as error:
-            if error.renew and not renewed and signing is not None and signing.renew is not None:
-                renewed = True
-                await signing.renew()
-                continue
-            again = _decide(call, step, attempt, error, wires.clock)
-            if again is None:
-                raise _settled(step, call, error) from None
-            await wires.clock.sleep(again.wait)
-
-
-async def _attempt(
-    call: Call, step: Step, draft: Draft, scope: Scope, signing: Signing | None, wires: Wires
-) -> response.Reply:
-    now = wires.clock.now()
-    request = finish(signed(call, draft, signing, scope, wires))
-    host = egress.check(request, call.account, signing.method.name if signing else "")
-    circuit = breaker.key_of(call.account.integration.integration_id, host)
-    await breaker.enter(wires.state, circuit, now)
-    await limits.blocked(wires.state, _block_key(call), now)
-    await limits.take_all(wires.state, buckets(call, wires.tenant_calls_per_minute), now)
-    code: str | None = None
+    work = _Work(call, step, draft, scope, signing, wires)
     try:
-        answer = await _transmit(call, request, host, wires)
-        return _read(call, step, scope, answer, request.url, wires)
-    except CallError as error:
-        code = error.code
-        if code == "RATE_LIMITED" and error.retry_after_ms:
-            await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
-        raise
+        return await _until_settled(work)
     finally:
-        await breaker.note(wires.state, circuit, wires.clock.now(), code)
+        if work.circuit is not None:
+            await breaker.note(wires.state, work.circuit, wires.clock.now(), work.heard)
+
+
+async def _until_settled(work: _Work) -> response.Reply:
+    renew, clock = work.signing.renew if work.signing is not None else None, work.wires.clock
+    while True:
+        work.attempt += 1
+        try:
+            return await _attempt(work)
+        except CallError as error:
+            if error.renew and renew is not None:
+                await renew()
+                renew = None
+                continue
+            again = _decide(work, error)
+            if again is None:
+                raise _settled(work, error) from None
+            work.unsure = work.unsure or not error.not_processed
+            await clock.sleep(again.wait)
+
+
+async def _attempt(work: _Work) -> response.Reply:
+    call, wires = work.call, work.wires
+    now = wires.clock.now()
+    request = finish(signed(call, work.draft, work.signing, work.scope, wires))
+    host = egress.check(request, call.account, work.signing.method.name if work.signing else "")
+    circuit = breaker.key_of(call.account.integration.integration_id, host)
+    opened = None if work.is_probe else await breaker.look(wires.state, circuit, now)
+    await limits.blocked(wires.state, _block_key(call), now)
+    await wires.permits.take_all(_buckets(work), now)
+    remaining = call.remaining(wires.clock)
+    if remaining <= 0:
+        raise CallError("TIMEOUT", "the call's time was used up before the request was sent", not_processed=True)
+    if opened is not None:
+        await breaker.probe(wires.state, circuit, opened, now)
+        work.is_probe = True
+    try:
+        answer = await _transmit(work, request, host, remaining)
+        reply = _read(work, answer, request.url)
+    except CallError as error:
+        if error.code == "RATE_LIMITED" and error.retry_after_ms:
+            await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
+        work.circuit, work.heard = circuit, error.code
+        raise
+    work.circuit, work.heard = circuit, None
+    return reply
 
 
 def signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
@@ -103,18 +136,17 @@ def signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wire
     return auth.sign_in(draft, signing.method, signing.signs, inner, wires.signers)
 
 
-async def _transmit(call: Call, request: Request, host: str, wires: Wires) -> Response:
+async def _transmit(work: _Work, request: Request, host: str, remaining: float) -> Response:
     """Across the wire; what fails there becomes a `CallError` that says whether the provider may have acted."""
+    call, wires = work.call, work.wires
     origin = wires.upstreams.get(call.account.integration.integration_id)
-    remaining = call.remaining(wires.clock)
-    if remaining <= 0:
-        raise CallError("TIMEOUT", "the call's time was used up before the request was sent", not_processed=True)
-    call.sent = True
+    was_sent, call.sent = call.sent, True
     try:
         answer = await wires.transport.send(
             egress.redirect(request, host, origin), timeout=remaining, max_bytes=wires.max_answer_bytes
         )
     except ConnectFailed as error:
+        call.sent = was_sent
         raise CallError("PROVIDER_UNAVAILABLE", f"the provider can't be reached: {error}", not_processed=True) from None
     except CallTimedOut:
         raise CallError("TIMEOUT", "the provider did not answer in time") from None
@@ -123,17 +155,20 @@ async def _transmit(call: Call, request: Request, host: str, wires: Wires) -> Re
     except AnswerTooLarge as error:
         raise CallError("PAYLOAD_TOO_LARGE", str(error)) from None
     if origin is not None and SANDBOX_MISS in answer.headers:
-        raise CallError("REJECTED", f"sandbox: {answer.headers[SANDBOX_MISS]}"[:500], not_processed=True)
+        raise CallError("REJECTED", f"sandbox: {answer.headers[SANDBOX_MISS]}"[:500])
     return answer
 
 
-def _read(call: Call, step: Step, scope: Scope, answer: Response, url: str, wires: Wires) -> response.Reply:
+def _read(work: _Work, answer: Response, url: str) -> response.Reply:
+    call = work.call
     reads = call.action.read
-    made, readable = response.answer_scope(step, scope, answer, url, lambda inner: read_values(reads, inner))
-    verify = call.action.verify_answer
-    if verify and readable and 200 <= answer.status < 300 and not _is_proven(call, made, answer, wires):
+    made, readable = response.answer_scope(
+        work.step, work.scope, answer, url, lambda inner: read_values(reads, inner)
+    )
+    proves = call.action.verify_answer and not call.signs_in
+    if proves and readable and 200 <= answer.status < 300 and not _is_proven(call, made, answer, work.wires):
         raise CallError("INVALID_RESPONSE", "the signature of the provider's answer does not fit")
-    verdict = response.classify(step, made, answer, readable, call.account.masker)
+    verdict = response.classify(work.step, made, answer, readable, call.account.masker)
     return response.Reply(made, answer, verdict)
 
 
@@ -166,21 +201,30 @@ def _unsent(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wir
     return response.Reply(scope.having(request={"url": request.url}), None)
 
 
-def _decide(call: Call, step: Step, attempt: int, error: CallError, clock: Clock) -> retry.Again | None:
-    if error.code == "CIRCUIT_OPEN" or not call.sent:
+def _decide(work: _Work, error: CallError) -> retry.Again | None:
+    """What we refuse ourselves before anything was sent, the caller learns at once."""
+    call, clock = work.call, work.wires.clock
+    if error.code == "CIRCUIT_OPEN" or (work.circuit is None and not call.sent):
         return None
-    has_key = call.action.idempotency == "key"
-    return retry.decide(POLICY, attempt, step.effect, has_key, error, call.remaining(clock), clock.fraction())
+    has_key = call.action.idempotency == "key" and not call.signs_in
+    return retry.decide(
+        POLICY, work.attempt, work.step.effect, has_key, error, call.remaining(clock), clock.fraction()
+    )
 
 
-def _settled(step: Step, call: Call, error: CallError) -> CallError:
+_INCONCLUSIVE = frozenset({"TIMEOUT", "PROVIDER_UNAVAILABLE", "RATE_LIMITED", "CIRCUIT_OPEN"})
+
+
+def _settled(work: _Work, error: CallError) -> CallError:
     """The error that the caller gets: a write that may have happened is not "try again"."""
-    lost = error.code in ("TIMEOUT", "PROVIDER_UNAVAILABLE") and not error.not_processed and call.sent
-    if step.effect == "write" and lost and error.retryable and call.action.idempotency != "key":
+    if work.step.effect != "write" or work.circuit is None:
+        return error
+    lost = error.code in ("TIMEOUT", "PROVIDER_UNAVAILABLE") and not error.not_processed and error.retryable
+    if lost or (work.unsure and error.code in _INCONCLUSIVE):
         message = f"it is not known whether the provider did it: {error.message}"
         details = {**error.details, "cause": error.code}
         return CallError("OUTCOME_UNKNOWN", message, provider_code=error.provider_code, details=details)
-    if step.effect == "write" and error.code in ("INVALID_RESPONSE", "PAYLOAD_TOO_LARGE") and call.sent:
+    if error.code in ("INVALID_RESPONSE", "PAYLOAD_TOO_LARGE"):
         error.details.setdefault("outcome", "unknown")
     return error
 
@@ -189,15 +233,23 @@ def _block_key(call: Call) -> str:
     return f"blocked:{call.account.key}"
 
 
-def buckets(call: Call, tenant_calls: int) -> list[limits.Bucket]:
-    """Every limit that counts this call, the narrowest first."""
+def _buckets(work: _Work) -> list[limits.Bucket]:
+    """Every limit that counts this attempt, the narrowest first.
+
+    What the spec says of the provider counts each request; the action's and the tenant's figures count calls, and
+    what a call repeats, but neither its login nor its later steps: a call never stops halfway for being long.
+    """
+    call = work.call
     integration = call.account.integration
     found = [_bucket(call, limit) for limit in integration.limits]
+    if call.signs_in or (call.counted and work.attempt == 1):
+        return found
+    call.counted = True
     if call.action.rate_limit is not None:
         key = f"limit:{call.account.key}:{call.action.action_id}"
         found.insert(0, limits.Bucket(key, "of this action on this connection", call.action.rate_limit, 60))
     tenant = call.account.connection.tenant_id
-    found.append(limits.Bucket(f"limit:{tenant}", "of this tenant", tenant_calls, 60))
+    found.append(limits.Bucket(f"limit:{tenant}", "of this tenant", work.wires.tenant_calls_per_minute, 60))
     return found
 
 

@@ -17,10 +17,13 @@ from engine.compiled.query import holds
 from engine.compiled.scope import Scope
 from engine.errors import CallError, VersionConflict
 from engine.library.absent import ABSENT
+from engine.library.function import LibraryError
+from engine.library.times import from_time
+from engine.runtime.account import CREDENTIALS, TOKEN, Account
 from engine.model import Connection
-from engine.runtime.account import TOKEN, Account
 from engine.runtime.call import Call, derived_key, rfc3339
-from engine.runtime.response import Reply
+from engine.runtime.inputs import truth
+from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Wires, send
 from engine.storage.ports import Store
 
@@ -73,73 +76,106 @@ class Tokens:
 
     async def _obtain(self, call: Call, method: Method, refused: str | None) -> None:
         key = f"lease:token:{call.account.key}"
-        clock = self._wires.clock
-        while await self._wires.state.put(key, b"1", expected=0, ttl_seconds=_LEASE_SECONDS) is None:
+        clock, state = self._wires.clock, self._wires.state
+        while (lease := await state.put(key, b"1", expected=0, ttl_seconds=_LEASE_SECONDS)) is None:
             if call.remaining(clock) <= _WAIT:
                 raise CallError("TIMEOUT", "another call is signing in and takes too long", not_processed=True)
             await clock.sleep(_WAIT)
-            await self._load(call.account)
-            if self._is_valid(call.account.token, method) and call.account.token.get("access") != refused:
+            if await self._has_other(call.account, method, refused):
                 return
         try:
-            await self._log_in(call, method)
+            if not await self._has_other(call.account, method, refused):  # who held the lease before may have got one
+                await self._log_in(call, method)
         finally:
-            await self._wires.state.delete(key)
+            await state.delete(key, lease)
+
+    async def _has_other(self, account: Account, method: Method, refused: str | None) -> bool:
+        """Is there a valid token now that is not the refused one?"""
+        await self._load(account)
+        return self._is_valid(account.token, method) and account.token.get("access") != refused
 
     async def _log_in(self, call: Call, method: Method) -> None:
-        account = call.account
+        login = replace(call, signs_in=True)
+        try:
+            reply = await self._login_reply(login, method)
+            if reply is not None:
+                await self._keep(call.account, method, reply)
+        except CallError as error:
+            raise _login_error(error) from None
+        except EvaluationError as error:
+            raise CallError("INVALID_RESPONSE", f"the login's answer can't be read: {error.message}") from None
+
+    async def _login_reply(self, call: Call, method: Method) -> Reply | None:
+        """The answer of the last step that ran."""
         scope = own_scope(call)
         reply: Reply | None = None
         for step in method.obtain:
-            if step.when is not None and not holds(step.when(scope)):
+            if step.when is not None and not truth(step.when, scope):
                 continue
-            try:
-                reply = await send(call, step, scope, None, self._wires)
-            except CallError as error:
-                raise _login_error(error) from None
-            outputs = {name: value for name, tree in step.outputs.items() if (value := tree(reply.scope)) is not ABSENT}
-            scope["steps"][step.step_id] = {"outputs": outputs}
-        if reply is not None:
-            await self._keep(account, method, reply)
+            reply = await send(call, step, scope, None, self._wires)
+            scope["steps"][step.step_id] = {"outputs": read_trees(step.outputs, reply.scope)}
+        return reply
 
     async def _keep(self, account: Account, method: Method, reply: Reply) -> None:
         """Store before use: a token that only memory knows is lost with the process."""
         token = self._read(account, method, reply)
-        captured = {name: value for name, tree in method.capture.items() if (value := tree(reply.scope)) is not ABSENT}
-        connection = account.connection
-        ids = (connection.tenant_id, connection.connection_id)
+        captured = read_trees(method.capture, reply.scope)
+        ids = (account.connection.tenant_id, account.connection.connection_id)
         try:
             account.token_version = await self._store.secrets.put(*ids, TOKEN, token, account.token_version)
         except VersionConflict:
             await self._load(account)  # somebody else stored one first: both are good, ours is not kept
+        await self._remember(account, captured)
         account.learn_token(token)
-        account.config.update(captured)
-        if any(connection.config.get(name) != value for name, value in captured.items()):
-            await self._remember(connection, captured)
 
-    async def _remember(self, connection: Connection, captured: Mapping[str, Any]) -> None:
-        """What the login's answer said about the account (its host, its id) is config from now on."""
-        changed = replace(connection, config={**connection.config, **captured})
+    async def _remember(self, account: Account, captured: Mapping[str, Any]) -> None:
+        """What the login's answer said about the account: its host or id is config, its secrets are credentials."""
+        connection, secret_names = account.connection, account.integration.form.credentials
+        secrets = {name: value for name, value in captured.items() if name in secret_names}
+        config = {name: value for name, value in captured.items() if name not in secret_names}
+        account.config.update(config)
+        is_new = any(connection.config.get(name) != value for name, value in config.items())
+        if any(account.credentials.get(name) != value for name, value in secrets.items()):
+            account.credentials = {**account.credentials, **secrets}
+            is_new = True
+        if not is_new:
+            return
         try:
-            await self._store.connections.update(changed)
+            if secrets:
+                await self._put_credentials(connection, secrets)
+            changed = replace(connection, config={**connection.config, **config})
+            account.connection = await self._store.connections.update(changed)
         except VersionConflict:
             pass  # somebody changed the connection: the next login captures again
+
+    async def _put_credentials(self, connection: Connection, captured: Mapping[str, Any]) -> None:
+        ids = (connection.tenant_id, connection.connection_id)
+        stored = await self._store.secrets.get(*ids, CREDENTIALS)
+        given, version = (stored.value, stored.version) if stored is not None else ({}, 0)
+        await self._store.secrets.put(*ids, CREDENTIALS, {**given, **captured}, version)
 
     def _read(self, account: Account, method: Method, reply: Reply) -> dict[str, Any]:
         plan, now = method.token, self._wires.clock.now()
         assert plan is not None  # methods without a token plan never come here
-        try:
-            accepted = plan.accepted is None or holds(plan.accepted(reply.scope))
-            access = plan.access(reply.scope) if accepted else None
-            expires = plan.expires_at(reply.scope) if plan.expires_at is not None else None
-            seconds = plan.expires_in(reply.scope) if plan.expires_in is not None else None
-        except EvaluationError as error:
-            raise CallError("INVALID_RESPONSE", f"the login's answer can't be read: {error.message}") from None
+        accepted = plan.accepted is None or holds(plan.accepted(reply.scope))
+        access = plan.access(reply.scope) if accepted else None
         if not isinstance(access, str) or not access:
             raise CallError("AUTH_FAILED", "the login gave no token")
-        if expires is None and seconds is not None:
-            expires = rfc3339(now + float(seconds))
-        return token_record(account, method, {"access": access, "expiresAt": expires}, now)
+        expires = plan.expires_at(reply.scope) if plan.expires_at is not None else None
+        seconds = plan.expires_in(reply.scope) if plan.expires_in is not None else None
+        return token_record(account, method, {"access": access, "expiresAt": _expiry(expires, seconds, now)}, now)
+
+
+def _expiry(expires: Any, seconds: Any, now: float) -> str | None:
+    """RFC 3339 in UTC; None = valid until refused. Raises `CallError` for what is no time."""
+    try:
+        if expires is not None and expires is not ABSENT:
+            return from_time(expires)
+        if seconds is None or seconds is ABSENT:
+            return None
+        return rfc3339(now + float(seconds))
+    except (LibraryError, ValueError, TypeError, OverflowError):
+        raise CallError("INVALID_RESPONSE", "the login does not say in a readable way how long its token holds") from None
 
 
 def token_record(account: Account, method: Method, token: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -151,7 +187,7 @@ def token_record(account: Account, method: Method, token: Mapping[str, Any], now
 def _identity(account: Account) -> str:
     """What a token belongs to: other credentials make it worthless."""
     parts = sorted((k, str(v)) for k, v in {**account.config, **account.credentials}.items())
-    captured = account.integration.form.captured
+    captured = {name for method in account.integration.methods for name in method.capture}
     return derived_key(repr([part for part in parts if part[0] not in captured]))
 
 

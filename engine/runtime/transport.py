@@ -38,7 +38,7 @@ class Transport(Protocol):
 class _PublicResolver(AbstractResolver):
     """Names resolve to public addresses only, and the checked address is the one that is connected to."""
 
-    def __init__(self, exempt: frozenset[str]) -> None:
+    def __init__(self, exempt: frozenset[tuple[str, int]]) -> None:
         self._inner = ThreadedResolver()
         self._exempt = exempt
 
@@ -46,7 +46,7 @@ class _PublicResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        if host in self._exempt:
+        if (host, port) in self._exempt:
             return found
         public = [entry for entry in found if not private_address(entry["host"])]
         if not public:
@@ -58,9 +58,9 @@ class _PublicResolver(AbstractResolver):
 
 
 class HttpTransport:
-    """HTTP/1.1 over aiohttp. `exempt`: hosts the operator vouches for; `allow_private`: any address will do."""
+    """HTTP/1.1 over aiohttp. `exempt`: hosts and ports the operator vouches for; `allow_private`: any address."""
 
-    def __init__(self, *, exempt: frozenset[str] = frozenset(), allow_private: bool = False) -> None:
+    def __init__(self, *, exempt: frozenset[tuple[str, int]] = frozenset(), allow_private: bool = False) -> None:
         self._exempt = exempt
         self._allow_private = allow_private
         self._opened: aiohttp.ClientSession | None = None
@@ -87,7 +87,7 @@ class HttpTransport:
 
     async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         url = URL(request.url, encoded=True)
-        self._check_literal(url.host or "")
+        self._check_literal(url.host or "", url.port or 0)
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
         try:
             async with self._session().request(
@@ -107,10 +107,11 @@ class HttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise AnswerLost(f"the connection failed before the answer was whole ({type(error).__name__})") from None
 
-    def _check_literal(self, host: str) -> None:
+    def _check_literal(self, host: str, port: int) -> None:
         """An address in the URL itself never meets the resolver."""
         is_address = ":" in host or host.replace(".", "").isdigit()
-        if is_address and not self._allow_private and host not in self._exempt and private_address(host):
+        is_vouched = self._allow_private or (host, port) in self._exempt
+        if is_address and not is_vouched and private_address(host):
             raise ConnectFailed("the host is not a public address")
 
     async def close(self) -> None:

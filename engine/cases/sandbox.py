@@ -1,0 +1,199 @@
+"""The provider sandbox: an ASGI app that stands in for all providers and answers from the cases.
+
+The engine reaches it through upstream overrides, so the intended host is in `X-Upstream-Host`. Faults that a case
+records (a lost connection, a delay, an answer in chunks) are played for real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engine.cases.choose import Miss, Recordings
+from engine.cases.model import Case
+from engine.cases.read import read_cases
+from engine.cases.wire import response_of
+from engine.diagnostics import Diagnostic
+from engine.errors import SpecError
+from engine.library import exact
+from engine.library.text import unaccent
+from engine.model import Request
+from engine.runtime.egress import UPSTREAM_HOST
+from engine.runtime.send import SANDBOX_MISS
+from engine.spec.load import spec_files
+
+_LARGEST_REQUEST = 4 * 1024 * 1024
+_LONGEST_MISS = 400
+_CHUNK = 1024
+_ABORT = "sandbox.abort"
+_OWN_HEADERS = ("content-length", "transfer-encoding", "connection")
+_BODILESS = (204, 304)
+
+
+def load_all_cases(folders: Iterable[Path]) -> list[Case]:
+    """The cases of every integration below `folders`. Raises `SpecError` with all that is wrong in their files."""
+    cases: list[Case] = []
+    diagnostics: list[Diagnostic] = []
+    for spec in spec_files(folders):
+        found, wrong = read_cases(spec.parent)
+        cases += found
+        diagnostics += [finding for finding in wrong if finding.severity == "error"]
+    if diagnostics:
+        raise SpecError(tuple(diagnostics))
+    return cases
+
+
+def create_sandbox(cases: Iterable[Case]) -> ASGIApp:
+    """The app. It keeps nothing but how far it has played sequences such as "fails, then works"."""
+    recordings = Recordings(cases)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = await _request(scope, receive)
+        if request is None:
+            await _respond(send, 413, {}, b"")
+            return
+        if not request.url:
+            await _miss(send, None, f"the request has no {UPSTREAM_HOST} header: send it through the engine")
+            return
+        found = recordings.answer(request)
+        if isinstance(found, Miss):
+            await _miss(send, found, _explained(found))
+        else:
+            await _play(found.exchange.answer, scope, receive, send, bodiless=request.method == "HEAD")
+
+    return app
+
+
+async def _request(scope: Scope, receive: Receive) -> Request | None:
+    """The request as the engine meant it, its URL empty without an intended host; None when it is too large."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > _LARGEST_REQUEST:
+            return None
+        if not message.get("more_body", False):
+            break
+    headers = tuple((name.decode("latin-1"), _text(value)) for name, value in scope["headers"])
+    host = next((value for name, value in headers if name.lower() == UPSTREAM_HOST.lower()), "")
+    query = scope["query_string"].decode("latin-1")
+    path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    url = f"https://{host}{path}{'?' if query else ''}{query}" if host else ""
+    return Request(scope["method"], url, headers, bytes(body))
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+async def _play(answer: Mapping[str, Any], scope: Scope, receive: Receive, send: Send, *, bodiless: bool) -> None:
+    if "delayMs" in answer and not await _wait(receive, answer["delayMs"] / 1000):
+        return
+    if "drop" in answer:
+        await _drop(scope, receive)
+        return
+    response = response_of(answer)
+    headers = {name: value for name, value in response.headers.items() if name not in _OWN_HEADERS}
+    body = b"" if bodiless or response.status in _BODILESS else response.body
+    await _respond(send, response.status, headers, body, chunked=answer.get("chunked", False))
+
+
+async def _wait(receive: Receive, seconds: float) -> bool:
+    """Whether the client is still there after the delay."""
+    try:
+        await asyncio.wait_for(receive(), seconds)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    """Ends the connection without an answer. Under a server that gives no hold on it, the request fails instead."""
+    abort = scope.get("state", {}).get(_ABORT)
+    if abort is None:
+        raise ConnectionResetError("the case drops the connection")
+    abort()
+    await receive()  # until the server has seen it
+
+
+async def _miss(send: Send, miss: Miss | None, message: str) -> None:
+    body: dict[str, Any] = {"sandbox": message}
+    if miss is not None and miss.nearest is not None:
+        nearest = miss.nearest
+        body["nearest"] = {
+            "case": nearest.case.name,
+            "integrationId": nearest.case.integration_id,
+            "actionId": nearest.action,
+            "field": miss.place,
+        }
+    headers = {SANDBOX_MISS: _header(message), "content-type": "application/json"}
+    await _respond(send, 501, headers, exact.dumps(body))
+
+
+def _explained(miss: Miss) -> str:
+    if miss.nearest is None:
+        return miss.message
+    near = miss.nearest
+    return f'nearest case "{near.case.name}" ({near.case.integration_id} {near.action}); differs: {miss.message}'
+
+
+def _header(text: str) -> str:
+    """One line of ASCII: clients disagree about anything else in a header."""
+    plain = "".join(char if " " <= char <= "~" else "?" for char in unaccent(text))
+    return plain if len(plain) <= _LONGEST_MISS else plain[: _LONGEST_MISS - 3] + "..."
+
+
+async def _respond(send: Send, status: int, headers: Mapping[str, str], body: bytes, *, chunked: bool = False) -> None:
+    sent = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers.items()]
+    if not chunked and status not in _BODILESS:
+        sent.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": sent})
+    pieces = [body[i : i + _CHUNK] for i in range(0, len(body), _CHUNK)] if chunked else [body]
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP whose connection the app can cut."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app_state = {**self.app_state, _ABORT: transport.abort}
+        super().connection_made(transport)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for the program that the sandbox runs in."""
+        yield
+
+
+@asynccontextmanager
+async def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """The app on a real socket; its origin, such as `http://127.0.0.1:40123`. Raises `OSError` for a port in use."""
+    listener = socket.create_server((host, port))
+    config = uvicorn.Config(
+        app, http=_Protocol, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:  # the socket listens already: a client that comes before the server is up waits in its queue
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
