@@ -91,7 +91,10 @@ class Masker:
 
         masking the text itself could cut an escape or a number in two.
         """
-        return any(core in written for core in self._raw_cores)
+        for core in self._raw_cores:
+            if core in written:
+                return True
+        return False
 
     def _suspects(self, tree: Any) -> bool:
         if not self._forms:

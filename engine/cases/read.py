@@ -17,7 +17,7 @@ def read_cases(folder: Path) -> tuple[list[Case], list[Diagnostic]]:
     cases: list[Case] = []
     diagnostics: list[Diagnostic] = []
     for path in sorted((folder / "cases").glob("*.yaml")):
-        source, found = read(str(path), path.read_text("utf-8"))
+        source, found = _read(path)
         diagnostics.extend(found)
         if source is None:
             continue
@@ -31,6 +31,15 @@ def read_cases(folder: Path) -> tuple[list[Case], list[Diagnostic]]:
             diagnostics.append(Diagnostic("CASE001", f'there is another case "{case.name}"', case.position))
         names[case.name] = case.position
     return cases, diagnostics
+
+
+def _read(path: Path) -> tuple[Source | None, list[Diagnostic]]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"can't read the file: {type(error).__name__}"
+        return None, [Diagnostic("YAML001", message, Position(str(path), 1, 1))]
+    return read(str(path), text)
 
 
 def _cases(source: Source, integration_id: str) -> list[Case]:

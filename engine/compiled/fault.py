@@ -8,14 +8,19 @@ Path = tuple[str | int, ...]
 
 
 class Fault(Exception):
-    """`offset` and `length` mark the culprit inside the text of the scalar."""
+    """`offset` and `length` mark the culprit inside the text of the scalar; `below` leads to the scalar, where the
+    fault is in a part of what was compiled.
+    """
 
-    def __init__(self, code: str, message: str, hint: str = "", offset: int = 0, length: int = 1) -> None:
+    def __init__(
+        self, code: str, message: str, hint: str = "", offset: int = 0, length: int = 1, *, below: Path = ()
+    ) -> None:
         self.code = code
         self.message = message
         self.hint = hint
         self.offset = offset
         self.length = length
+        self.below = below
         super().__init__(message)
 
 

@@ -6,11 +6,12 @@ expressions may call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.compiled.fault import Fault
+from engine.compiled.fault import Fault, Path
+from engine.compiled.words import Span
 from engine.diagnostics import unknown
 from engine.library import LIBRARY
 from engine.library.function import Function
@@ -66,20 +67,23 @@ class Names:
     def without(self, *roots: str) -> Names:
         return replace(self, roots={k: v for k, v in self.roots.items() if k not in roots})
 
-    def check(self, path: tuple[str | int, ...], offset: int = 0) -> bool:
-        """Raises `Fault` for a name that can't exist; returns whether the value is surely there."""
+    def check(self, path: Path, spans: Sequence[Span] = ()) -> bool:
+        """Raises `Fault` for a name that can't exist; returns whether the value is surely there.
+
+        `spans` say where the steps of the path stand in the scalar, as far as that is known.
+        """
         root = str(path[0])
         shape = self.roots.get(root)
         if shape is None:
             message, hint = unknown("name", root, self.roots)
-            raise Fault("NAME001", f"{message} {self.place}", hint, offset, len(root))
+            raise _misnamed("NAME001", f"{message} {self.place}", hint, spans[:1])
         sure = shape.sure
         for depth, step in enumerate(path[1:], 1):
-            shape = self._step(shape, step, path[:depth], offset)
+            shape = self._step(shape, step, path[:depth], spans[: depth + 1])
             sure = sure and shape.sure
         return sure
 
-    def _step(self, shape: Shape, step: str | int, parent: tuple[str | int, ...], offset: int) -> Shape:
+    def _step(self, shape: Shape, step: str | int, parent: Path, spans: Sequence[Span]) -> Shape:
         if isinstance(step, int):
             return replace(shape.element, sure=False) if shape.element else ANY
         if shape.fields is None:
@@ -87,8 +91,15 @@ class Names:
         if step not in shape.fields:
             dotted = ".".join(str(p) for p in parent)
             message, hint = unknown("name", f"{dotted}.{step}", [f"{dotted}.{name}" for name in shape.fields])
-            raise Fault("NAME002", message, hint, offset, len(f"{dotted}.{step}"))
+            raise _misnamed("NAME002", message, hint, spans)
         return shape.fields[step]
+
+    def element(self, path: Path) -> Shape:
+        """What the list at a path holds, where that is declared."""
+        shape = self.roots.get(str(path[0]), ANY)
+        for step in path[1:]:
+            shape = (shape.fields or {}).get(str(step), ANY)
+        return shape.element or ANY
 
     def function(self, name: str, offset: int = 0) -> Function:
         found = self.functions.get(name)
@@ -97,14 +108,42 @@ class Names:
             raise Fault("NAME003", message, hint, offset, len(name))
         return found
 
+    def check_call(self, function: Function, count: int, named: Sequence[str], span: Span) -> None:
+        """Holds a call to what the function takes: `count` arguments behind the first, and those given by name."""
+
+        def fault(message: str, hint: str = "") -> Fault:
+            return Fault("EXPR005", f"{function.name} {message}", hint, span[0], max(1, span[1] - span[0]))
+
+        if count > len(function.positional):
+            at_most = len(function.positional)
+            raise fault(f"takes {at_most} argument{'' if at_most == 1 else 's'}, not {count}")
+        known = (*function.positional, *function.options)
+        given = list(function.positional[:count])
+        for name in named:
+            if name not in known:
+                raise fault(f"has no option {name[:40]}", f"known: {', '.join(known)}" if known else "it takes none")
+            if name in given:
+                raise fault(f"is given {name} twice")
+            given.append(name)
+        missing = [name for name in function.positional[: function.required] if name not in given]
+        if missing:
+            raise fault(f"needs {', '.join(missing)}")
+        if function.wants_now and "call" not in self.roots:
+            raise fault(f"needs the time of a call, which is not known {self.place}")
+
     def table(self, name: object, offset: int = 0) -> Table:
         if not isinstance(name, str):
-            raise Fault("NAME004", "the table must be given by its name, as a literal", "", offset)
+            raise Fault("NAME004", "the table must be given by its name, as a literal", "lookup('name')", offset)
         found = self.tables.get(name)
         if found is None:
             message, hint = unknown("table", name, self.tables)
             raise Fault("NAME004", message, hint, offset, len(name))
         return found
+
+
+def _misnamed(code: str, message: str, hint: str, spans: Sequence[Span]) -> Fault:
+    start, end = (spans[0][0], spans[-1][1]) if spans else (0, 1)
+    return Fault(code, message, hint, start, max(1, end - start))
 
 
 TABLE_FUNCTIONS = frozenset({"lookup", "recode"})

@@ -1,9 +1,15 @@
 """Queries: JMESPath, compiled to closures.
 
 The jmespath library parses; evaluation is ours, for speed and for exact numbers. Differences from the library, all
-on purpose: names at the root are checked when the spec loads, numbers are int and Decimal, comparing a number with
-a text raises `EvaluationError` (the library lets a bare TypeError out), and the function library of the language is
-there beside the standard functions, its options given as one object: `pairs(query, {only: 'x_*'})`.
+on purpose:
+
+- names at the root are checked when the spec loads;
+- numbers are int and Decimal, and equality is that of JSON at every depth (`[true]` is not `[1]`);
+- ordering a number against a text raises `EvaluationError` (the library lets a bare TypeError out);
+- `to_number` reads the numbers of JSON only (the library reads `1_000` and `nan`);
+- unquoted text in backticks is refused, and so is `&expression` where no function takes one;
+- the functions of the language stand beside the standard ones, options given as one object:
+  `pairs(query, {only: 'x_*'})`.
 
 A compiled query is a function `scope -> value`, None where nothing is found.
 """
@@ -14,40 +20,33 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import jmespath.exceptions
-import jmespath.parser
-
+from engine.compiled.closures import same
 from engine.compiled.fault import EvaluationError, Fault
 from engine.compiled.names import TABLE_FUNCTIONS, Names
 from engine.compiled.query_functions import STANDARD, Standard
-from engine.compiled.template import same
+from engine.compiled.query_text import Node, parse, plain_path, words_of
+from engine.compiled.words import Span, Words
 from engine.diagnostics import unknown
-from engine.library.function import Function, LibraryError
 from engine.library.absent import ABSENT
+from engine.library.function import Function, LibraryError
 
 Evaluate = Callable[[Any], Any]
-_Node = Mapping[str, Any]
 
 
-def compile_query(text: str, names: Names) -> Evaluate:
-    """Compile one query against the names that exist at its place. Raises `Fault`."""
+def compile_query(text: str, names: Names, *, rooted: bool = True) -> Evaluate:
+    """Compile one query against the names that exist at its place. Raises `Fault` at the exact place.
+
+    Not `rooted`: the query is about one value of any shape (`@`), not about named roots.
+    """
     node = parse(text)
-    compiler = _Compiler(text, names)
-    return compiler.guard(compiler.compile(node, at_root=True))
-
-
-def parse(text: str) -> _Node:
+    compiler = _Compiler(names)
     try:
-        parsed: _Node = jmespath.parser.Parser().parse(text).parsed
-        return parsed
-    except jmespath.exceptions.EmptyExpressionError:
-        raise Fault("EXPR011", "a query is missing here") from None
-    except jmespath.exceptions.LexerError as error:
-        raise Fault("EXPR011", f"can't read the query: {error.message}", "", error.lex_position) from None
-    except jmespath.exceptions.ParseError as error:
-        at = error.lex_position or 0
-        found = repr(error.token_value) if error.token_value else "its end"
-        raise Fault("EXPR011", f"can't read the query at {found}", "", at, len(str(error.token_value or " "))) from None
+        evaluate = compiler.compile(node, rooted)
+    except Fault:
+        _Compiler(names, Words(words_of(text))).compile(node, rooted)
+        raise
+    # A plain path can't fail, so it does without the frame of the handler.
+    return evaluate if node["type"] in ("field", "subexpression") and plain_path(text) else _guarded(evaluate)
 
 
 def holds(value: Any) -> bool:
@@ -55,30 +54,34 @@ def holds(value: Any) -> bool:
     return value is True or not (value is None or value is False or value is ABSENT or value in ("", [], {}))
 
 
+def _guarded(evaluate: Evaluate) -> Evaluate:
+    """One place where the library's errors become `EvaluationError`."""
+
+    def run(scope: Any) -> Any:
+        try:
+            return evaluate(scope)
+        except LibraryError as error:
+            raise EvaluationError(str(error)) from None
+
+    return run
+
+
 class _Compiler:
-    def __init__(self, text: str, names: Names) -> None:
-        self.text = text
+    """From the nodes of one query to closures. With `words` the places of faults are exact."""
+
+    def __init__(self, names: Names, words: Words | None = None) -> None:
         self.names = names
+        self.words = words
 
-    def guard(self, evaluate: Evaluate) -> Evaluate:
-        """One place where the library's errors and wrong types become `EvaluationError`."""
-
-        def run(scope: Any) -> Any:
-            try:
-                return evaluate(scope)
-            except LibraryError as error:
-                raise EvaluationError(str(error)) from None
-
-        return run
-
-    def compile(self, node: _Node, at_root: bool) -> Evaluate:
-        method: Callable[[_Node, bool], Evaluate] = getattr(self, f"_{node['type']}")
+    def compile(self, node: Node, at_root: bool) -> Evaluate:
+        method: Callable[[Node, bool], Evaluate] = getattr(self, f"_{node['type']}")
         return method(node, at_root)
 
-    def _offset(self, word: str) -> int:
-        return max(0, self.text.find(word))
+    def _at(self, word: str) -> Span:
+        """Where this word stands, the next one in the order of the text."""
+        return (self.words.find(word) if self.words is not None else None) or (0, len(word))
 
-    def _root_path(self, node: _Node) -> tuple[str, ...] | None:
+    def _root_path(self, node: Node) -> tuple[str, ...] | None:
         """`a.b.c` as its keys, when the node is nothing but that."""
         if node["type"] == "field":
             return (node["value"],)
@@ -87,35 +90,35 @@ class _Compiler:
             return tuple(key for part in parts if part for key in part) if all(parts) else None
         return None
 
-    def _field(self, node: _Node, at_root: bool) -> Evaluate:
-        if at_root:
-            return self._checked_path((node["value"],))
+    def _field(self, node: Node, at_root: bool) -> Evaluate:
         name = node["value"]
+        if at_root:
+            return self._checked_path((name,))
+        if self.words is not None:
+            self.words.find(name)
         return lambda value: value.get(name) if isinstance(value, dict) else None
 
     def _checked_path(self, path: tuple[str, ...]) -> Evaluate:
         try:
-            self.names.check(path, self._offset(path[0]))
+            self.names.check(path, self.words.path(path) if self.words is not None else ())
         except Fault as fault:
-            if path[0] in ("null", "true", "false") and path[0] not in self.names.roots:
+            if path[0] in ("null", "true", "false"):
                 fault.hint = f"write `{path[0]}` with backticks for the literal"
             raise
         return _root_reader(path)
 
-    def _subexpression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _subexpression(self, node: Node, at_root: bool) -> Evaluate:
         if at_root and (path := self._root_path(node)) is not None:
             return self._checked_path(path)
-        steps = [self.compile(child, at_root and i == 0) for i, child in enumerate(node["children"])]
-        return _chain(steps)
+        return self._index_expression(node, at_root)
 
-    def _index_expression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _index_expression(self, node: Node, at_root: bool) -> Evaluate:
         return _chain([self.compile(child, at_root and i == 0) for i, child in enumerate(node["children"])])
 
-    def _pipe(self, node: _Node, at_root: bool) -> Evaluate:
-        left, right = node["children"]
-        return _chain([self.compile(left, at_root), self.compile(right, False)])
+    def _pipe(self, node: Node, at_root: bool) -> Evaluate:
+        return self._index_expression(node, at_root)
 
-    def _index(self, node: _Node, _at_root: bool) -> Evaluate:
+    def _index(self, node: Node, _at_root: bool) -> Evaluate:
         at: int = node["value"]
 
         def run(value: Any) -> Any:
@@ -123,25 +126,27 @@ class _Compiler:
 
         return run
 
-    def _slice(self, node: _Node, _at_root: bool) -> Evaluate:
+    def _slice(self, node: Node, _at_root: bool) -> Evaluate:
         cut = slice(*node["children"])
         if cut.step == 0:
-            raise Fault("EXPR011", "the step of a slice can't be 0")
+            start, end = self._at("0")
+            raise Fault("EXPR011", "the step of a slice can't be 0", "", start, end - start)
         return lambda value: value[cut] if isinstance(value, list) else None
 
-    def _current(self, _node: _Node, at_root: bool) -> Evaluate:
-        if at_root and "@" in self.text:
-            raise Fault("EXPR012", "@ has no meaning at the root of a query", "name a root", self._offset("@"))
+    def _current(self, _node: Node, at_root: bool) -> Evaluate:
+        start, _ = self._at("@")
+        if at_root:
+            raise Fault("EXPR012", "@ has no meaning at the root of a query", "name a root", start)
         return lambda value: value
 
-    def _identity(self, _node: _Node, _at_root: bool) -> Evaluate:
+    def _identity(self, _node: Node, _at_root: bool) -> Evaluate:
         return lambda value: value
 
-    def _literal(self, node: _Node, _at_root: bool) -> Evaluate:
+    def _literal(self, node: Node, _at_root: bool) -> Evaluate:
         value = _exact(node["value"])
         return lambda _value: value
 
-    def _projection(self, node: _Node, at_root: bool) -> Evaluate:
+    def _projection(self, node: Node, at_root: bool) -> Evaluate:
         base = self.compile(node["children"][0], at_root)
         each = self.compile(node["children"][1], False)
 
@@ -153,7 +158,7 @@ class _Compiler:
 
         return run
 
-    def _value_projection(self, node: _Node, at_root: bool) -> Evaluate:
+    def _value_projection(self, node: Node, at_root: bool) -> Evaluate:
         base = self.compile(node["children"][0], at_root)
         each = self.compile(node["children"][1], False)
 
@@ -165,10 +170,10 @@ class _Compiler:
 
         return run
 
-    def _filter_projection(self, node: _Node, at_root: bool) -> Evaluate:
-        base = self.compile(node["children"][0], at_root)
-        each = self.compile(node["children"][1], False)
-        condition = self.compile(node["children"][2], False)
+    def _filter_projection(self, node: Node, at_root: bool) -> Evaluate:
+        left, right, test = node["children"]
+        base, condition = self.compile(left, at_root), self.compile(test, False)
+        each = self.compile(right, False)
 
         def run(value: Any) -> Any:
             found = base(value)
@@ -179,7 +184,7 @@ class _Compiler:
 
         return run
 
-    def _flatten(self, node: _Node, at_root: bool) -> Evaluate:
+    def _flatten(self, node: Node, at_root: bool) -> Evaluate:
         base = self.compile(node["children"][0], at_root)
 
         def run(value: Any) -> Any:
@@ -193,7 +198,7 @@ class _Compiler:
 
         return run
 
-    def _comparator(self, node: _Node, at_root: bool) -> Evaluate:
+    def _comparator(self, node: Node, at_root: bool) -> Evaluate:
         left, right = (self.compile(child, at_root) for child in node["children"])
         sign = node["value"]
         if sign in ("eq", "ne"):
@@ -211,7 +216,7 @@ class _Compiler:
 
         return run
 
-    def _or_expression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _or_expression(self, node: Node, at_root: bool) -> Evaluate:
         left, right = (self.compile(child, at_root) for child in node["children"])
 
         def run(value: Any) -> Any:
@@ -220,7 +225,7 @@ class _Compiler:
 
         return run
 
-    def _and_expression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _and_expression(self, node: Node, at_root: bool) -> Evaluate:
         left, right = (self.compile(child, at_root) for child in node["children"])
 
         def run(value: Any) -> Any:
@@ -229,66 +234,100 @@ class _Compiler:
 
         return run
 
-    def _not_expression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _not_expression(self, node: Node, at_root: bool) -> Evaluate:
         operand = self.compile(node["children"][0], at_root)
         return lambda value: not holds(operand(value))
 
-    def _multi_select_list(self, node: _Node, at_root: bool) -> Evaluate:
+    def _multi_select_list(self, node: Node, at_root: bool) -> Evaluate:
         parts = [self.compile(child, at_root) for child in node["children"]]
         return lambda value: None if value is None else [part(value) for part in parts]
 
-    def _multi_select_dict(self, node: _Node, at_root: bool) -> Evaluate:
-        parts = [(pair["value"], self.compile(pair["children"][0], at_root)) for pair in node["children"]]
+    def _multi_select_dict(self, node: Node, at_root: bool) -> Evaluate:
+        parts = [(self._key(pair), self.compile(pair["children"][0], at_root)) for pair in node["children"]]
         return lambda value: None if value is None else {key: part(value) for key, part in parts}
 
-    def _expref(self, node: _Node, _at_root: bool) -> Evaluate:
-        inner = self.compile(node["children"][0], False)
-        return lambda _value: inner
+    def _key(self, pair: Node) -> str:
+        key: str = pair["value"]
+        if self.words is not None:
+            self.words.find(key)
+        return key
 
-    def _function_expression(self, node: _Node, at_root: bool) -> Evaluate:
+    def _expref(self, _node: Node, _at_root: bool) -> Evaluate:
+        start, _ = self._at("&")
+        message = "&expression stands only where a function takes one"
+        raise Fault("EXPR013", message, "map, max_by, min_by and sort_by do", start)
+
+    def _function_expression(self, node: Node, at_root: bool) -> Evaluate:
         name = node["value"]
-        at = self._offset(name)
+        span = self._at(name)
         if (standard := STANDARD.get(name)) is not None:
-            return self._standard(standard, node, at_root, at)
+            return self._standard(standard, node, at_root, span)
         if name not in self.names.functions:
             message, hint = unknown("function", name, [*STANDARD, *self.names.functions])
-            raise Fault("NAME003", message, hint, at, len(name))
-        return self._from_library(self.names.function(name, at), node, at_root, at)
+            raise Fault("NAME003", message, hint, span[0], len(name))
+        return self._from_library(self.names.function(name), node, at_root, span)
 
-    def _standard(self, function: Standard, node: _Node, at_root: bool, at: int) -> Evaluate:
+    def _standard(self, function: Standard, node: Node, at_root: bool, span: Span) -> Evaluate:
         given = node["children"]
         if not function.fewest <= len(given) <= function.most:
-            raise Fault("EXPR005", f"{function.name} does not take {len(given)} arguments", "", at, len(function.name))
-        arguments = [self.compile(child, at_root) for child in given]
+            raise _wrong_count(function.name, len(given), span)
+        arguments = [
+            self._expression(child, function.name, span) if i == function.expression else self.compile(child, at_root)
+            for i, child in enumerate(given)
+        ]
         call = function.call
         if len(arguments) == 1:
             only = arguments[0]
             return lambda value: call(only(value))
         return lambda value: call(*[argument(value) for argument in arguments])
 
-    def _from_library(self, function: Function, node: _Node, at_root: bool, at: int) -> Evaluate:
+    def _expression(self, node: Node, function: str, span: Span) -> Evaluate:
+        """An argument that is an expression: a closure that gives that expression."""
+        if node["type"] != "expref":
+            raise Fault("EXPR005", f"{function} needs an expression: &name", "", *_start_and_length(span))
+        inner = self.compile(node["children"][0], False)
+        return lambda _value: inner
+
+    def _from_library(self, function: Function, node: Node, at_root: bool, span: Span) -> Evaluate:
         children = list(node["children"])
-        options: dict[str, Evaluate] = {}
-        if len(children) > 1 and children[-1]["type"] == "multi_select_dict" and function.options:
-            for pair in children.pop()["children"]:
-                if pair["value"] not in (*function.positional, *function.options):
-                    message = f"{function.name} has no option {pair['value']}"
-                    raise Fault("EXPR005", message, f"known: {', '.join(function.options)}", at, len(function.name))
-                options[pair["value"]] = self.compile(pair["children"][0], at_root)
-        if not 1 <= len(children) <= 1 + len(function.positional):
-            raise Fault("EXPR005", f"{function.name} does not take {len(children)} arguments", "", at, len(function.name))
+        if not children:
+            raise _wrong_count(function.name, 0, span)
+        pairs = _options(function, children)
         arguments = [self.compile(child, at_root) for child in children]
+        options = {self._key(pair): self.compile(pair["children"][0], at_root) for pair in pairs}
+        self.names.check_call(function, len(arguments) - 1, [pair["value"] for pair in pairs], span)
         if function.name in TABLE_FUNCTIONS:
-            table = self.names.table(children[1]["value"] if len(children) > 1 and "value" in children[1] else None, at)
-            arguments[1] = lambda _value: table
-        if len(arguments) - 1 + len(options) < function.required:
-            message = f"{function.name} needs {', '.join(function.positional[: function.required])}"
-            raise Fault("EXPR005", message, "", at, len(function.name))
+            given = children[1] if len(children) > 1 else pairs[0]["children"][0]
+            table = self.names.table(given.get("value") if given["type"] == "literal" else None, span[0])
+            arguments, options = [arguments[0], lambda _value: table], {}
         if function.wants_now:
             if not at_root:
-                raise Fault("EXPR005", f"{function.name} can't stand inside a projection", "", at, len(function.name))
+                message = f"{function.name} can't stand inside a projection"
+                raise Fault("EXPR005", message, "use $each", *_start_and_length(span))
             options["now"] = lambda scope: scope["call"]["now"]
         return _library_call(function, arguments, options)
+
+
+def _options(function: Function, children: list[Node]) -> list[Node]:
+    """The pairs of the options: the last argument, taken out, where it is an object that can be nothing else."""
+    last = children[-1]
+    if len(children) < 2 or last["type"] != "multi_select_dict":
+        return []
+    known = {*function.positional, *function.options}
+    are_known = all(pair["value"] in known for pair in last["children"])
+    if not are_known and len(children) - 1 <= len(function.positional):
+        return []  # an argument like any other
+    children.pop()
+    pairs: list[Node] = last["children"]
+    return pairs
+
+
+def _wrong_count(name: str, count: int, span: Span) -> Fault:
+    return Fault("EXPR005", f"{name} does not take {count} arguments", "", *_start_and_length(span))
+
+
+def _start_and_length(span: Span) -> Span:
+    return span[0], span[1] - span[0]
 
 
 def _library_call(function: Function, arguments: list[Evaluate], options: Mapping[str, Evaluate]) -> Evaluate:

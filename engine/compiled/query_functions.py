@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.compiled.closures import same
 from engine.library import exact
 from engine.library.function import LibraryError
 from engine.library.numbers import add, div
@@ -22,6 +23,8 @@ class Standard:
     call: Callable[..., Any]
     fewest: int
     most: int
+    expression: int = -1
+    """Which argument is an expression (`&name`); -1: none."""
 
 
 def type_name(value: Any) -> str:
@@ -30,9 +33,9 @@ def type_name(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     for kind, name in ((str, "string"), ((int, Decimal), "number"), (list, "array"), (dict, "object")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
-    return "expression"
+    return "bytes"
 
 
 def _need(function: str, value: Any, *types: str) -> Any:
@@ -55,7 +58,8 @@ def _alike(function: str, values: list[Any]) -> list[Any]:
 
 
 def _abs(value: Any) -> Any:
-    return abs(_need("abs", value, "number"))
+    number = _need("abs", value, "number")
+    return number.copy_abs() if isinstance(number, Decimal) else abs(number)  # abs() would round
 
 
 def _avg(value: Any) -> Any:
@@ -64,6 +68,8 @@ def _avg(value: Any) -> Any:
 
 
 def _total(numbers: list[Any]) -> Any:
+    if all(type(number) is int for number in numbers):
+        return sum(numbers)
     total: Any = 0
     for number in numbers:
         total = add(total, number)
@@ -74,7 +80,7 @@ def _contains(subject: Any, search: Any) -> bool:
     _need("contains", subject, "array", "string")
     if isinstance(subject, str):
         return isinstance(search, str) and search in subject
-    return any(item == search and isinstance(item, bool) == isinstance(search, bool) for item in subject)
+    return any(same(item, search) for item in subject)
 
 
 def _join(glue: Any, parts: Any) -> str:
@@ -87,7 +93,6 @@ def _length(value: Any) -> int:
 
 
 def _map(expression: Any, values: Any) -> list[Any]:
-    _need("map", expression, "expression")
     return [expression(value) for value in _need("map", values, "array")]
 
 
@@ -97,7 +102,6 @@ def _extreme(name: str, pick: Callable[..., Any]) -> Callable[[Any], Any]:
 
 def _extreme_by(name: str, pick: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def run(values: Any, expression: Any) -> Any:
-        _need(name, expression, "expression")
         keys = _alike(name, [expression(value) for value in _need(name, values, "array")])
         return values[pick(range(len(keys)), key=keys.__getitem__)] if keys else None
 
@@ -116,7 +120,6 @@ def _reverse(value: Any) -> Any:
 
 
 def _sort_by(values: Any, expression: Any) -> list[Any]:
-    _need("sort_by", expression, "expression")
     keys = _alike("sort_by", [expression(value) for value in _need("sort_by", values, "array")])
     return [values[i] for i in sorted(range(len(keys)), key=keys.__getitem__)]
 
@@ -134,7 +137,12 @@ def _to_number(value: Any) -> Any:
 
 
 def _to_string(value: Any) -> str:
-    return value if isinstance(value, str) else exact.dumps(value).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return exact.dumps(value).decode()
+    except ValueError:
+        raise LibraryError(f"to_string can't write {type_name(value)}") from None
 
 
 def _edge(name: str, method: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
@@ -170,4 +178,8 @@ _TABLE: tuple[tuple[str, Callable[..., Any], int, int], ...] = (
     ("values", lambda value: list(_need("values", value, "object").values()), 1, 1),
 )
 
-STANDARD: Mapping[str, Standard] = {name: Standard(name, call, fewest, most) for name, call, fewest, most in _TABLE}
+_EXPRESSIONS = {"map": 0, "max_by": 1, "min_by": 1, "sort_by": 1}
+
+STANDARD: Mapping[str, Standard] = {
+    name: Standard(name, call, fewest, most, _EXPRESSIONS.get(name, -1)) for name, call, fewest, most in _TABLE
+}

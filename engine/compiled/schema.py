@@ -83,9 +83,9 @@ def _unknown_field(path: tuple[str | int, ...], unexpected: list[str], known: li
 def _known_fields(raw: Any, schema_path: list[str | int]) -> list[str]:
     """The properties that stand beside the `additionalProperties` which refused."""
     for step in schema_path[:-1]:
-        if isinstance(raw, Mapping) and step in raw:
-            raw = raw[step]
-        elif isinstance(raw, list) and isinstance(step, int) and step < len(raw):
+        if (isinstance(raw, Mapping) and step in raw) or (
+            isinstance(raw, list) and isinstance(step, int) and step < len(raw)
+        ):
             raw = raw[step]
         else:
             return []

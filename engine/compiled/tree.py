@@ -11,18 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.compiled.closures import Evaluate
 from engine.compiled.fault import EvaluationError, Fault, Path, Report
-from engine.compiled.names import ANY, SURE, Names
+from engine.compiled.names import ANY, SURE, Names, Shape
 from engine.compiled.query import compile_query, holds
-from engine.compiled.template import Escape, Evaluate, compile_template
+from engine.compiled.query_text import plain_path
+from engine.compiled.template import Escape, compile_template
 from engine.diagnostics import unknown
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
 
 DIRECTIVES = frozenset(
-    "$each $as $where $value $when $cases $merge $const $null $json $text $join $absent $escape".split()
-)
+    {
+        "$each", "$as", "$where", "$value", "$when", "$cases", "$merge", "$const", "$null", "$json", "$text", "$join",
+        "$absent", "$escape",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,13 @@ class Leaves:
     queries: bool = False
     escapes: Mapping[str, Escape] | None = None
     escape: Escape | None = None
-    keep_null: Callable[[Path], bool] | None = None
-    """Output trees: may the value at this path (below the root) be null? Else a null falls."""
+    schema: Mapping[str, Any] | None = None
+    """Output trees: the JSON Schema of the value. A null falls unless its schema allows null."""
 
 
 def compile_tree(node: Any, leaves: Leaves, path: Path = (), *, is_root: bool = False) -> Evaluate:
     """`path` is where the node stands in the spec, for findings. Never raises: findings go to `leaves.report`."""
-    return _Compiler(leaves, len(path)).compile(node, path, is_root)
+    return _Compiler(leaves).compile(node, path, is_root)
 
 
 def nothing(_scope: Any) -> Any:
@@ -48,12 +53,19 @@ def nothing(_scope: Any) -> Any:
 
 
 class _Compiler:
-    def __init__(self, leaves: Leaves, depth: int) -> None:
+    def __init__(self, leaves: Leaves) -> None:
         self.leaves = leaves
-        self.depth = depth
 
-    def with_leaves(self, leaves: Leaves) -> _Compiler:
-        return _Compiler(leaves, self.depth)
+    def _below(self, key: str | None) -> _Compiler:
+        """For what stands under a key of an object, or (None) in a list."""
+        schema = self.leaves.schema
+        if schema is None:
+            return self
+        inner = schema.get("items") if key is None else (schema.get("properties") or {}).get(key)
+        return _Compiler(replace(self.leaves, schema=inner if isinstance(inner, Mapping) else None))
+
+    def _without_schema(self) -> _Compiler:
+        return self if self.leaves.schema is None else _Compiler(replace(self.leaves, schema=None))
 
     def compile(self, node: Any, path: Path, is_root: bool = False) -> Evaluate:
         if isinstance(node, str):
@@ -78,7 +90,9 @@ class _Compiler:
         except Fault as fault:
             leaves.report(path, fault)
             return nothing
-        if leaves.keep_null is not None and leaves.keep_null(path[self.depth :]):
+        if leaves.escape is not None:
+            return _escaped(query, leaves.escape)
+        if _is_nullable(leaves.schema):
             return query
 
         def run(scope: Any) -> Any:
@@ -99,7 +113,8 @@ class _Compiler:
             return nothing
 
     def _list(self, node: list[Any], path: Path, is_root: bool) -> Evaluate:
-        elements = [self.compile(element, (*path, i)) for i, element in enumerate(node)]
+        inside = self._below(None)
+        elements = [inside.compile(element, (*path, i)) for i, element in enumerate(node)]
         keeps = is_root or not elements
 
         def run(scope: Any) -> Any:
@@ -129,7 +144,7 @@ class _Compiler:
             if key in node:
                 allowed = _BESIDE[key]
                 for other in node:
-                    if other != key and other != "$when" and other not in allowed:
+                    if other not in (key, "$when", *allowed):
                         self._fault((*path, other), "EXPR023", f"{other} can't stand beside {key}")
                 return method(self, node, path, is_root)
         if "$value" in node:
@@ -143,7 +158,8 @@ class _Compiler:
                 if key != "$when":
                     self._fault((*path, key), "EXPR023", f"{key} has no meaning here")
                 continue
-            entries.append((key[1:] if key.startswith("$$") else key, self.compile(value, (*path, key))))
+            name = key[1:] if key.startswith("$$") else key
+            entries.append((name, self._below(name).compile(value, (*path, key))))
         keeps = is_root or not entries
 
         def run(scope: Any) -> Any:
@@ -158,15 +174,19 @@ class _Compiler:
 
     def _each(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
         source = self._query(node["$each"], (*path, "$each"))
-        name = node.get("$as", "item")
-        names = self.leaves.names.adding(**{name: ANY, "index": SURE})
-        inside = self.with_leaves(replace(self.leaves, names=names, keep_null=None))
-        value = inside.compile(node.get("$value", name), (*path, "$value")) if "$value" in node else None
-        if value is None:
+        name = str(node.get("$as", "item"))
+        if "$value" not in node:
             self._fault((*path, "$each"), "EXPR024", "$each needs $value: what becomes of each element")
             return nothing
+        names = self.leaves.names.adding(**{name: self._element(node["$each"]), "index": SURE})
+        inside = _Compiler(replace(self._below(None).leaves, names=names))
         where = inside._query(node["$where"], (*path, "$where")) if "$where" in node else None
-        return _loop(source, name, where, value)
+        return _loop(source, name, where, inside.compile(node["$value"], (*path, "$value")))
+
+    def _element(self, source: Any) -> Shape:
+        """What the list holds, where the query is a plain path to a list that is declared."""
+        path = plain_path(source) if isinstance(source, str) else None
+        return self.leaves.names.element(path) if path else ANY
 
     def _cases(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
         branches: list[tuple[Evaluate | None, Evaluate]] = []
@@ -219,20 +239,24 @@ class _Compiler:
         return run
 
     def _json(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
-        inner = self.compile(node["$json"], (*path, "$json"), is_root=True)
+        inner = self._without_schema().compile(node["$json"], (*path, "$json"), is_root=True)
 
         def run(scope: Any) -> Any:
             value = inner(scope)
-            return ABSENT if value is ABSENT else exact.dumps(value).decode()
+            try:
+                return ABSENT if value is ABSENT else exact.dumps(value).decode()
+            except ValueError:
+                raise EvaluationError("$json can't write what is no JSON value") from None
 
         return run
 
     def _text(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
-        inside = self._escaping(node, path)
-        parts = node["$text"] if isinstance(node["$text"], list) else [node["$text"]]
-        trees = [inside.compile(part, (*path, "$text", i)) for i, part in enumerate(parts)]
-        if not isinstance(node["$text"], list):
-            trees = [inside.compile(node["$text"], (*path, "$text"))]
+        inside = self._escaping(node, path)._without_schema()
+        parts = node["$text"]
+        if isinstance(parts, list):
+            trees = [inside.compile(part, (*path, "$text", i)) for i, part in enumerate(parts)]
+        else:
+            trees = [inside.compile(parts, (*path, "$text"))]
         join = str(node.get("$join", ""))
         absent = node.get("$absent")
 
@@ -252,12 +276,12 @@ class _Compiler:
         if "$escape" not in node:
             return self
         known = self.leaves.escapes or {}
-        name = node["$escape"]
+        name = str(node["$escape"])
         if name not in known:
-            message, hint = unknown("escape table", str(name), known)
+            message, hint = unknown("escape table", name, known)
             self._fault((*path, "$escape"), "NAME005", message, hint)
             return self
-        return self.with_leaves(replace(self.leaves, escape=known[name]))
+        return _Compiler(replace(self.leaves, escape=known[name]))
 
     def _stray(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
         self._fault(path, "EXPR024", "$escape, $join and $absent belong to $text")
@@ -307,6 +331,24 @@ def _loop(source: Evaluate, name: str, where: Evaluate | None, value: Evaluate) 
         return out
 
     return run
+
+
+def _escaped(query: Evaluate, escape: Escape) -> Evaluate:
+    def run(scope: Any) -> Any:
+        value = query(scope)
+        return ABSENT if value is None else escape(_spelled(value))
+
+    return run
+
+
+def _is_nullable(schema: Mapping[str, Any] | None) -> bool:
+    if schema is None:
+        return False
+    types = schema.get("type")
+    if types == "null" or (isinstance(types, list) and "null" in types):
+        return True
+    branches = schema.get("anyOf")
+    return isinstance(branches, list) and any(_is_nullable(b) for b in branches if isinstance(b, Mapping))
 
 
 def _spelled(value: Any) -> str:

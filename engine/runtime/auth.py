@@ -15,7 +15,7 @@ from engine.compiled.query import holds
 from engine.compiled.scope import Scope
 from engine.errors import CallError
 from engine.library.absent import ABSENT
-from engine.plugins import PluginError, SignInput, Signer
+from engine.plugins import PluginError, Signer, SignInput
 from engine.runtime import encode, signature
 from engine.runtime.account import Account
 from engine.runtime.request import Draft, header_fields

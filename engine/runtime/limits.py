@@ -112,7 +112,10 @@ class Permits:
                 block.left -= 1
                 block.used += 1
                 continue
+            self._blocks.pop(bucket.key, None)  # one caller gives its rest back, not each that comes meanwhile
             wait = await self._count(bucket, block, now)
+            if wait and block is not None:
+                self._blocks.setdefault(bucket.key, block)
             if wait and not bucket.observe:
                 message = f"more than {bucket.calls} calls in {bucket.per:g} seconds {bucket.what}"
                 raise _refusal(message, wait)

@@ -6,7 +6,7 @@ A draft is what `apply` and `sign` work on: they see it as data and add to it; o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.catalog import EncodeOptions, RequestPlan
@@ -48,7 +48,19 @@ class Draft:
 
     def copy(self) -> Draft:
         body = dict(self.body) if isinstance(self.body, dict) else self.body
-        return replace(self, headers=dict(self.headers), query=list(self.query), form=list(self.form), body=body)
+        return Draft(
+            self.method,
+            self.base,
+            dict(self.headers),
+            list(self.query),
+            self.kind,
+            body,
+            list(self.form),
+            self.query_options,
+            self.form_options,
+            self.send,
+            self.payload,
+        )
 
     def query_text(self) -> str:
         """The encoded query with its `?`, empty when there is none."""

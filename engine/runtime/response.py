@@ -83,6 +83,7 @@ def answer_scope(step: Step, base: Scope, response: Response, request_url: str, 
         "text": lambda: body_text(response),
         "code": lambda: _quiet(step.answer.code, scope),
         "message": lambda: _quiet(step.answer.message, scope),
+        "said": lambda: squashed(scope["message"]),
         "read": lambda: read(scope),
     }
     return scope, readable
@@ -129,7 +130,7 @@ def match(rule: Rule, scope: Scope, status: int, effect: str) -> Verdict | None:
     if rule.effect is not None and rule.effect != effect:
         return None
     try:
-        if rule.message_contains and not _says(rule.message_contains, scope["message"]):
+        if rule.message_contains and not _says(rule.message_contains, scope["said"]):
             return None
         if rule.when is not None and not holds(rule.when(scope)):
             return None
@@ -143,11 +144,13 @@ def match(rule: Rule, scope: Scope, status: int, effect: str) -> Verdict | None:
     return rule.codes.get(_as_text(value), rule.other)
 
 
-def _says(needles: tuple[str, ...], message: Any) -> bool:
-    if not isinstance(message, str):
-        return False
-    text = " ".join(message.split()).lower()
-    return any(needle in text for needle in needles)
+def squashed(message: Any) -> str:
+    """A message as `messageContains` compares it: lower case, spaces collapsed; empty for no text."""
+    return " ".join(message.split()).lower() if isinstance(message, str) else ""
+
+
+def _says(needles: tuple[str, ...], said: str) -> bool:
+    return bool(said) and any(needle in said for needle in needles)
 
 
 def _as_text(value: Any) -> str:
@@ -207,7 +210,7 @@ def retry_after_ms(asked: Any, response: Response, code: str) -> int | None:
         asked = _header_seconds(response) if code in ("RATE_LIMITED", "PROVIDER_UNAVAILABLE") else None
     if asked is None or asked < 0:
         return None
-    return max(1, round(min(asked, 86_400) * 1000))
+    return max(1, int(min(asked, 86_400) * 1000))
 
 
 def _header_seconds(response: Response) -> float | None:

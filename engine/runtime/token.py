@@ -19,8 +19,8 @@ from engine.errors import CallError, VersionConflict
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 from engine.library.times import from_time
-from engine.runtime.account import CREDENTIALS, TOKEN, Account
 from engine.model import Connection
+from engine.runtime.account import CREDENTIALS, TOKEN, Account
 from engine.runtime.call import Call, derived_key, rfc3339
 from engine.runtime.inputs import truth
 from engine.runtime.response import Reply, read_trees
@@ -170,12 +170,13 @@ def _expiry(expires: Any, seconds: Any, now: float) -> str | None:
     """RFC 3339 in UTC; None = valid until refused. Raises `CallError` for what is no time."""
     try:
         if expires is not None and expires is not ABSENT:
-            return from_time(expires)
+            return str(from_time(expires))
         if seconds is None or seconds is ABSENT:
             return None
         return rfc3339(now + float(seconds))
     except (LibraryError, ValueError, TypeError, OverflowError):
-        raise CallError("INVALID_RESPONSE", "the login does not say in a readable way how long its token holds") from None
+        message = "the login does not say in a readable way how long its token holds"
+        raise CallError("INVALID_RESPONSE", message) from None
 
 
 def token_record(account: Account, method: Method, token: Mapping[str, Any], now: float) -> dict[str, Any]:

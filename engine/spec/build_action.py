@@ -214,7 +214,7 @@ class ActionBuilder:
     def _output(self, block: Mapping[str, Any], names: Names, schema: Schema, path: Path) -> Evaluate | None:
         if "output" not in block:
             return None
-        leaves = Leaves(names, self.findings.report, queries=True, keep_null=lambda at: _nullable(schema.raw, at))
+        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes, schema=schema.raw)
         return compile_tree(block["output"], leaves, (*path, "output"), is_root=True)
 
     def _partial(self, block: Mapping[str, Any], names: Names, path: Path) -> Partial | None:
@@ -297,21 +297,6 @@ def _closed_shape(fields: Mapping[str, Shape]) -> Shape:
 
 def _title(action_id: str) -> str:
     return action_id.replace("_", " ").capitalize()
-
-
-def _nullable(schema: Any, path: Path) -> bool:
-    """May the value at this path of an output be null? The path is that of the tree; directives are passed over."""
-    for step in path:
-        if not isinstance(schema, Mapping):
-            return False
-        if isinstance(step, str) and step.startswith("$") and not step.startswith("$$"):
-            schema = schema.get("items", {}) if step == "$each" else schema
-        elif isinstance(step, str):
-            schema = schema.get("properties", {}).get(step)
-        else:
-            schema = schema.get("items") if "items" in schema else schema
-    types = schema.get("type") if isinstance(schema, Mapping) else None
-    return types == "null" or (isinstance(types, list) and "null" in types)
 
 
 def _all_paths(node: Any) -> list[tuple[str, ...]]:

@@ -97,7 +97,7 @@ class Secrets(Protocol):
 
 class Executions(Protocol):
     async def append(self, execution: Execution) -> None:
-        """Returns when the row would survive kill -9 of this process. Raises `VersionConflict` for a known id."""
+        """Returns when the row would survive kill -9 of this process. Of two rows with one id the first is kept."""
         ...
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None: ...

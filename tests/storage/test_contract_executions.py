@@ -32,11 +32,20 @@ async def test_another_tenants_row_is_not_there(store: Store):
     assert await store.executions.find(ExecutionQuery("tenant-b", connection_id="c1")) == []
 
 
-async def test_a_known_id_is_refused_and_spoils_no_row_beside_it(store: Store):
+async def test_a_list_holds_each_row_once_however_many_came_in(store: Store):
+    """More rows than come in before they are moved into the indexed log: none is lost, none is there twice."""
+    rows = [execution(number) for number in range(1, 601)]
+    for begin in range(0, 600, 37):
+        await asyncio.gather(*map(store.executions.append, rows[begin : begin + 37]))
+        newest = rows[: begin + 37][::-1]
+        assert await store.executions.find(ExecutionQuery("tenant-a", limit=200)) == newest[:200]
+    assert [await store.executions.get("tenant-a", row.execution_id) for row in rows] == rows
+
+
+async def test_rows_beside_each_other_are_all_there(store: Store):
     await store.executions.append(execution(1))
-    rows = [execution(2), execution(1, tenant_id="tenant-b"), execution(3)]
-    results = await asyncio.gather(*map(store.executions.append, rows), return_exceptions=True)
-    assert [type(result) for result in results] == [type(None), VersionConflict, type(None)]
+    rows = [execution(2), execution(3)]
+    await asyncio.gather(*map(store.executions.append, rows))
     assert await store.executions.find(ExecutionQuery("tenant-a")) == [execution(3), execution(2), execution(1)]
 
 

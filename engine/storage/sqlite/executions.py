@@ -1,7 +1,8 @@
 """The `Executions` port on SQLite.
 
 `append` collects the rows of one turn of the event loop and commits them together: a sole caller waits for one turn,
-a hundred callers share one commit.
+a hundred callers share one commit. Rows come into `intake`, which has no index, and are moved into the indexed log
+in batches; a list or a look-up reads both.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ _COLUMNS: Final = (
     "execution_id, tenant_id, connection_id, integration_id, action_id, input, output, status,"
     " error_code, error_message, latency_ms, caller_service, caller_ref, created_at"
 )
-_INSERT: Final = f"INSERT INTO executions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
-_GET: Final = f"SELECT {_COLUMNS} FROM executions WHERE execution_id = ? AND tenant_id = ?"  # noqa: S608 - constants
+_INSERT: Final = f"INSERT INTO intake ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
+_GET: Final = " UNION ALL ".join(
+    f"SELECT {_COLUMNS} FROM {table} WHERE execution_id = ? AND tenant_id = ?"  # noqa: S608 - constants
+    for table in ("executions", "intake")
+)
 _EXPIRE: Final = "DELETE FROM executions WHERE rowid IN (SELECT rowid FROM executions WHERE created_at < ? LIMIT ?)"
+_LAST: Final = "SELECT max(rowid) FROM intake"
+_MOVE: Final = f"INSERT OR IGNORE INTO executions ({_COLUMNS}) SELECT {_COLUMNS} FROM intake WHERE rowid <= ?"  # noqa: S608
+_MOVED: Final = "DELETE FROM intake WHERE rowid <= ?"
+_BATCH: Final = 250
 _STATUSES: Final[tuple[str, ...]] = ExecutionStatus.__args__  # type: ignore[attr-defined]
 _LARGE: Final = 256 * 1024
 
@@ -52,6 +60,7 @@ class SqliteExecutions:
         self._database = database
         self._waiting: list[_Waiting] = []
         self._bytes = 0
+        self._unmoved = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, execution: Execution) -> None:
@@ -66,7 +75,7 @@ class SqliteExecutions:
         await done
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None:
-        rows = await self._database.read(_GET, (execution_id, tenant_id))
+        rows = await self._database.read(_GET, (execution_id, tenant_id, execution_id, tenant_id))
         return Execution(*rows[0]) if rows else None
 
     async def find(self, query: ExecutionQuery) -> list[Execution]:
@@ -74,7 +83,15 @@ class SqliteExecutions:
         return [Execution(*row) for row in await self._database.read_aside(sql, values)]
 
     async def expire(self, before: float, batch: int = 1000) -> int:
+        await asyncio.wrap_future(self._database.submit(_move_rows, durable=False))
         return await self._database.remove_in_steps(_EXPIRE, before, batch)
+
+    def _moves_soon(self, rows: int) -> None:
+        self._unmoved += rows
+        if self._unmoved >= _BATCH:
+            self._unmoved = 0
+            # What fails here stays in the intake, where it is read all the same, until the next batch.
+            self._database.submit(_move_rows, durable=False)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -92,6 +109,7 @@ class SqliteExecutions:
             self._settle(waiting, _meaning(error))
         else:
             self._settle(waiting, None)
+            self._moves_soon(len(waiting))
 
     def _hand_over(self, waiting: Sequence[_Waiting], size: int = 0) -> None:
         """To the worker, which waits for locks and for large writes."""
@@ -120,13 +138,27 @@ class SqliteExecutions:
             each.finish(error)
 
 
+def _move_rows(db: sqlite3.Connection) -> None:
+    (last,) = db.execute(_LAST).fetchone()
+    if last is not None:
+        db.execute(_MOVE, (last,))
+        db.execute(_MOVED, (last,))
+
+
 def listing(query: ExecutionQuery) -> tuple[str, list[Any]]:
-    """The statement of a list and its values. Each status is read in the order of its index; SQLite merges them."""
+    """The statement of a list and its values.
+
+    Each status is read in the order of its index, and SQLite merges them with the few rows of the intake.
+    """
     statuses = _STATUSES if query.status is None else (query.status,)
     condition, values = _conditions(query)
     parts = [f"SELECT {_COLUMNS} FROM executions WHERE status = ? AND {condition}" for _ in statuses]  # noqa: S608
+    wanted = [value for status in statuses for value in (status, *values)]
+    new = condition if query.status is None else f"status = ? AND {condition}"
+    parts.append(f"SELECT {_COLUMNS} FROM intake WHERE {new}")  # noqa: S608 - constants
+    wanted += values if query.status is None else [query.status, *values]
     sql = f"{' UNION ALL '.join(parts)} ORDER BY created_at DESC, execution_id DESC LIMIT ?"
-    return sql, [value for status in statuses for value in (status, *values)] + [query.limit]
+    return sql, [*wanted, query.limit]
 
 
 def _conditions(query: ExecutionQuery) -> tuple[str, list[Any]]:

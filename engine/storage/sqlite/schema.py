@@ -6,6 +6,7 @@ tenant_keys   wrapped data keys
 connections   accounts, without secrets; config is JSON
 secrets       sealed JSON, one row per name
 executions    the log; input and output are redacted JSON
+intake        its newest rows, without an index: a page to write where the log takes six; moved over in batches
 state         compare-and-set records
 """
 
@@ -40,6 +41,11 @@ CREATE TABLE secrets (
 );
 CREATE TABLE executions (
     execution_id TEXT NOT NULL PRIMARY KEY, tenant_id TEXT NOT NULL, connection_id TEXT, integration_id TEXT,
+    action_id TEXT NOT NULL, input BLOB NOT NULL, output BLOB, status TEXT NOT NULL, error_code TEXT,
+    error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL
+);
+CREATE TABLE intake (
+    execution_id TEXT NOT NULL, tenant_id TEXT NOT NULL, connection_id TEXT, integration_id TEXT,
     action_id TEXT NOT NULL, input BLOB NOT NULL, output BLOB, status TEXT NOT NULL, error_code TEXT,
     error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL
 );
