@@ -17,7 +17,7 @@ from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.transport import HttpTransport, Transport
 from engine.settings import Settings
-from engine.spec.load import load_catalog
+from engine.spec.load import load_catalog, spec_files
 from engine.storage.ports import Store
 
 
@@ -32,6 +32,10 @@ def open_catalog(settings: Settings) -> Catalog:
 
 
 def spec_folders(settings: Settings) -> tuple[Path, ...]:
+    """The project's specs and the operator's. Raises `SettingsError` for a folder without any."""
+    for folder in settings.specs_dirs:
+        if not spec_files([folder]):
+            raise SettingsError(f"no spec in {folder}: a folder of specs holds <integrationId>/spec.yaml")
     return (specs_dir(), *settings.specs_dirs)
 
 

@@ -72,6 +72,11 @@ class Recordings:
         ]
         return group[self._turn(best, request) % len(group)] if len(group) > 1 else best
 
+    @property
+    def remembered(self) -> int:
+        """How many sequences are being played."""
+        return len(self._played)
+
     def _turn(self, recorded: Recorded, request: Request) -> int:
         """How often this client has asked the same of this sequence."""
         key = (id(recorded.case), hash((recorded.sequence, _client(recorded, request))))

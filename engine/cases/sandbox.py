@@ -147,7 +147,8 @@ def _explained(miss: Miss) -> str:
     if miss.nearest is None:
         return miss.message
     near = miss.nearest
-    return f'nearest case "{near.case.name}" ({near.case.integration_id} {near.action}); differs: {miss.message}'
+    where = f'"{near.case.name}" ({near.case.integration_id} {near.action})'
+    return f"nearest case {where}; first differing field: {miss.message}"
 
 
 def _header(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -54,11 +55,22 @@ async def _serve(settings: Settings) -> int:
         return await _listen(app, settings, len(catalog.integrations))
 
 
+class _Server(uvicorn.Server):
+    """Stops on SIGTERM and SIGINT, and lets what comes after it run: uvicorn itself would raise the signal again."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=30
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     print(_greeting(settings, integrations), flush=True)  # noqa: T201
     try:
         await server.serve()

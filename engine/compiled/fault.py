@@ -8,12 +8,21 @@ Path = tuple[str | int, ...]
 
 
 class Fault(Exception):
-    """`offset` and `length` mark the culprit inside the text of the scalar; `below` leads to the scalar, where the
-    fault is in a part of what was compiled.
+    """`offset` and `length` mark the culprit inside the text of the scalar.
+
+    `below` leads on to that scalar, where it is inside of what was compiled; `key`: it is the key that is wrong.
     """
 
     def __init__(
-        self, code: str, message: str, hint: str = "", offset: int = 0, length: int = 1, *, below: Path = ()
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        offset: int = 0,
+        length: int = 1,
+        *,
+        below: Path = (),
+        key: bool = False,
     ) -> None:
         self.code = code
         self.message = message
@@ -21,6 +30,7 @@ class Fault(Exception):
         self.offset = offset
         self.length = length
         self.below = below
+        self.key = key
         super().__init__(message)
 
 

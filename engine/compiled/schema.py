@@ -7,17 +7,18 @@ loads); the messages are ours, made of the schema and of names only.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
 
-from engine.compiled.fault import Fault
+from engine.compiled.fault import Fault, Path
 from engine.diagnostics import nearest
 from engine.errors import Issue
 
 _REGEX = jsonschema_rs.RegexOptions()
+_LONGEST_NAME = 64
 Fill = Callable[[Any], Any]
 
 
@@ -29,11 +30,11 @@ class Schema:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.raw = raw
         try:
-            self._validator = jsonschema_rs.Draft202012Validator(
-                dict(raw), pattern_options=_REGEX, validate_formats=True, ignore_unknown_formats=True
-            )
-        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-            raise Fault("SPEC090", f"this is not a usable JSON Schema: {_first_line(error)}") from None
+            self._validator = _validator(raw)
+        except jsonschema_rs.ValidationError as error:
+            raise _unusable(error) from None
+        except (jsonschema_rs.ReferencingError, ValueError):
+            raise Fault("SPEC090", "this is not a usable JSON Schema") from None
         self._is_valid = self._validator.is_valid
         self._fill = _filler(raw)
 
@@ -49,46 +50,74 @@ class Schema:
         try:
             if self._is_valid(value):
                 return ()
-        except (ValueError, TypeError) as error:
-            return (Issue(f"is not a JSON value: {_first_line(error)}"),)
-        issues = tuple(_issue(error, self.raw) for error in self._validator.iter_errors(value))
-        return issues or (Issue("is not valid"),)
+            found = list(self._validator.iter_errors(value))
+        except (ValueError, TypeError):
+            return (Issue("holds what is no JSON value"),)
+        return tuple(issue for error in found for issue in _issues(error, self.raw)) or (Issue("is not valid"),)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+def _validator(raw: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        dict(raw), pattern_options=_REGEX, validate_formats=True, ignore_unknown_formats=True
+    )
 
 
-def _issue(error: Any, raw: Mapping[str, Any]) -> Issue:
+def _unusable(error: jsonschema_rs.ValidationError) -> Fault:
+    """What is wrong with a schema, at the keyword that is wrong."""
+    where = tuple(error.instance_path)
+    if where and where[-1] == "pattern":
+        hint = "no look-around and no back-references: patterns run in linear time (RE2)"
+        return Fault("SPEC091", "this pattern can't be used", hint, below=where)
+    word = f": {where[-1]}" if where else ""
+    return Fault("SPEC090", f"this is not a usable JSON Schema{word}", below=where)
+
+
+def misfits(raw: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The defaults below a schema that their own schema refuses: where they stand, and what is wrong with them."""
+    if not isinstance(raw, Mapping):
+        return
+    if "default" in raw:
+        issues = Schema(raw).check(raw["default"])
+        if issues:
+            yield (*path, "default"), issues[0].message
+    for key in ("items", "additionalProperties"):
+        yield from misfits(raw.get(key), (*path, key))
+    for name, sub in (raw.get("properties") or {}).items():
+        yield from misfits(sub, (*path, "properties", name))
+    for i, branch in enumerate(raw.get("anyOf") or ()):
+        yield from misfits(branch, (*path, "anyOf", i))
+
+
+def _issues(error: Any, raw: Mapping[str, Any]) -> Iterator[Issue]:
     """jsonschema-rs's finding in our words."""
     keyword = error.kind.name
-    path = tuple(error.instance_path)
+    path = tuple(step[:_LONGEST_NAME] if isinstance(step, str) else step for step in error.instance_path)
     params = error.kind.as_dict()
     if keyword == "required":
-        return Issue("is required", (*path, params["property"]))
-    if keyword in ("additionalProperties", "unevaluatedProperties"):
-        return _unknown_field(path, params["unexpected"], _known_fields(raw, error.schema_path))
-    make = _MESSAGES.get(keyword)
-    return Issue(make(params) if make else f"does not satisfy {keyword}", path)
+        yield Issue("is required", (*path, params["property"]))
+    elif keyword in ("additionalProperties", "unevaluatedProperties"):
+        known = _known_fields(raw, error.schema_path)
+        for name in params["unexpected"]:
+            yield _unknown_field(path, name[:_LONGEST_NAME], known)
+    else:
+        make = _MESSAGES.get(keyword)
+        yield Issue(make(params) if make else f"does not satisfy {keyword}", path)
 
 
-def _unknown_field(path: tuple[str | int, ...], unexpected: list[str], known: list[str]) -> Issue:
-    """Names the first unknown field; a field name is the caller's own word, so it is capped."""
-    name = unexpected[0][:64]
+def _unknown_field(path: Path, name: str, known: list[str]) -> Issue:
+    """A field name is the caller's own word, so it is capped."""
     near = nearest(name, known)
     hint = f"; did you mean {near}?" if near else (f"; known: {', '.join(sorted(known)[:20])}" if known else "")
     return Issue(f"unknown field{hint}", (*path, name))
 
 
-def _known_fields(raw: Any, schema_path: list[str | int]) -> list[str]:
+def _known_fields(raw: Any, schema_path: list[Any]) -> list[str]:
     """The properties that stand beside the `additionalProperties` which refused."""
     for step in schema_path[:-1]:
-        if (isinstance(raw, Mapping) and step in raw) or (
-            isinstance(raw, list) and isinstance(step, int) and step < len(raw)
-        ):
+        if (isinstance(raw, Mapping) and step in raw) or (isinstance(raw, list) and isinstance(step, int)):
             raw = raw[step]
         else:
-            return []
+            return []  # a property's name of digits: jsonschema-rs gives it as a number
     return list(raw.get("properties", ())) if isinstance(raw, Mapping) else []
 
 
@@ -117,6 +146,7 @@ _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "anyOf": lambda _: "must have one of the allowed forms",
     "oneOf": lambda _: "must have exactly one of the allowed forms",
     "not": lambda _: "has a form that is not allowed",
+    "propertyNames": lambda _: "has a field whose name is not allowed",
     "contains": lambda _: "lacks an element that must be there",
     "falseSchema": lambda _: "is not allowed here",
 }
@@ -126,21 +156,40 @@ def _filler(schema: Any) -> Fill | None:
     """A function that fills defaults below this schema; None when there is nothing to fill."""
     if not isinstance(schema, Mapping):
         return None
-    if "properties" in schema:
-        return _object_filler(schema["properties"])
-    if isinstance(schema.get("items"), Mapping):
-        each = _filler(schema["items"])
-        return None if each is None else lambda value: [each(v) for v in value] if isinstance(value, list) else value
-    types = schema.get("type")
-    if types in ("integer", "number") or (isinstance(types, list) and {"integer", "number"} & set(types)):
-        return _integral
-    return None
+    fills = [_object_filler(schema), _list_filler(schema), _number_filler(schema)]
+    made = [fill for fill in fills if fill is not None]
+    if len(made) < 2:
+        return made[0] if made else None
+
+    def run(value: Any) -> Any:
+        for fill in made:  # each knows one type and leaves the others alone
+            value = fill(value)
+        return value
+
+    return run
 
 
-def _object_filler(properties: Mapping[str, Any]) -> Fill | None:
+def _number_filler(schema: Mapping[str, Any]) -> Fill | None:
+    branches = [schema, *(schema.get("anyOf") or ())]
+    types = [t for branch in branches if isinstance(branch, Mapping) for t in _listed(branch.get("type"))]
+    return _integral if {"integer", "number"} & set(types) else None
+
+
+def _listed(types: Any) -> list[Any]:
+    return types if isinstance(types, list) else [types]
+
+
+def _list_filler(schema: Mapping[str, Any]) -> Fill | None:
+    each = _filler(schema.get("items"))
+    return None if each is None else lambda value: [each(v) for v in value] if isinstance(value, list) else value
+
+
+def _object_filler(schema: Mapping[str, Any]) -> Fill | None:
+    properties = schema.get("properties") or {}
     defaults = [(n, s["default"]) for n, s in properties.items() if isinstance(s, Mapping) and "default" in s]
     below = [(name, fill) for name, sub in properties.items() if (fill := _filler(sub)) is not None]
-    if not defaults and not below:
+    others = _filler(schema.get("additionalProperties"))
+    if not defaults and not below and others is None:
         return None
     plain = [(n, d) for n, d in defaults if not isinstance(d, list | dict)]
     deep = [(n, d) for n, d in defaults if isinstance(d, list | dict)]
@@ -157,6 +206,9 @@ def _object_filler(properties: Mapping[str, Any]) -> Fill | None:
         for name, fill in below:
             if name in filled:
                 filled[name] = fill(filled[name])
+        if others is not None:
+            for name in filled.keys() - properties.keys():
+                filled[name] = others(filled[name])
         return filled
 
     return run
@@ -168,6 +220,6 @@ def _integral(value: Any) -> Any:
         return value
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
         return int(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     return value

@@ -78,8 +78,8 @@ class _Compiler:
             self._fault(path, "EXPR020", "a literal in an output is written {$const: …}")
         return lambda _scope: node
 
-    def _fault(self, path: Path, code: str, message: str, hint: str = "") -> None:
-        self.leaves.report(path, Fault(code, message, hint))
+    def _fault(self, path: Path, code: str, message: str, hint: str = "", *, key: bool = False) -> None:
+        self.leaves.report(path, Fault(code, message, hint, key=key))
 
     def _leaf(self, text: str, path: Path) -> Evaluate:
         leaves = self.leaves
@@ -137,7 +137,7 @@ class _Compiler:
                 # `$se_module` is a provider's key; only what looks like a mistyped directive is reported.
                 message, hint = unknown("directive", key, DIRECTIVES)
                 if "did you mean" in hint:
-                    self._fault((*path, key), "EXPR022", message, hint + "; write $$ for a literal $")
+                    self._fault((*path, key), "EXPR022", message, hint + "; write $$ for a literal $", key=True)
 
     def _below_when(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
         for key, method in _KINDS.items():
@@ -145,7 +145,7 @@ class _Compiler:
                 allowed = _BESIDE[key]
                 for other in node:
                     if other not in (key, "$when", *allowed):
-                        self._fault((*path, other), "EXPR023", f"{other} can't stand beside {key}")
+                        self._fault((*path, other), "EXPR023", f"{other} can't stand beside {key}", key=True)
                 return method(self, node, path, is_root)
         if "$value" in node:
             return self.compile(node["$value"], (*path, "$value"), is_root)
@@ -156,7 +156,7 @@ class _Compiler:
         for key, value in node.items():
             if key in DIRECTIVES:
                 if key != "$when":
-                    self._fault((*path, key), "EXPR023", f"{key} has no meaning here")
+                    self._fault((*path, key), "EXPR023", f"{key} has no meaning here", key=True)
                 continue
             name = key[1:] if key.startswith("$$") else key
             entries.append((name, self._below(name).compile(value, (*path, key))))

@@ -21,6 +21,8 @@ from engine.storage.ports import Store
 
 CREDENTIALS = "credentials"
 TOKEN = "token"  # noqa: S105 - the name of a record
+CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
+"""Codes that speak of the account itself."""
 _CACHED = 1000
 
 

@@ -24,13 +24,13 @@ from engine.errors import CallError, EngineError, StorageError, VersionConflict
 from engine.model import Answer, Command, Connection, Problem
 from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
-from engine.runtime.account import Account, Accounts
+from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root
 from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.output import mapped
-from engine.runtime.prove import CREDENTIALS_REFUSED, TestOutcome, Trail, prove
+from engine.runtime.prove import TestOutcome, Trail, prove
 from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Signing, Wires, send
 from engine.runtime.token import Tokens
@@ -106,7 +106,7 @@ class Engine:
         scope = Scope({"input": given, "config": account.config, "call": root, "steps": {}})
         scope["vars"] = compute_vars(action, scope)
         budget = action.timeout_seconds or account.integration.timeout_seconds or self.budget_seconds
-        deadline = started + min(budget, self.budget_seconds)
+        deadline = started + min(float(budget), self.budget_seconds)
         call = trail.call = Call(command, trail.execution_id, started, created_at, deadline, account, action, scope)
         trail.reply = await self._steps(call)
         return mapped(call, trail.reply, self.max_output_bytes)
@@ -138,6 +138,7 @@ class Engine:
         if call.completed:
             error.details["completed"] = list(call.completed)
         if error.code == "OUTCOME_UNKNOWN" and call.action.confirm is not None:
+            call.deadline = call.started + self.budget_seconds  # the action's own time may be used up
             return await confirm(call, call.action.confirm, error, self._steps, self.max_output_bytes)
         raise error
 
@@ -147,15 +148,18 @@ class Engine:
         method = auth.choose(call.account)
         await self.tokens.ready(call, method)
 
-        async def renew() -> None:
-            await self.tokens.renew(call, method)
+        used: str | None = None
 
-        return Signing(
-            method,
-            call.action.sign.get(method.name, method.sign),
-            lambda: secret_scope(call.account),
-            renew if method.token is not None else None,
-        )
+        def secrets() -> Scope:
+            nonlocal used
+            used = call.account.token.get("access")  # another call may renew it while this one is on its way
+            return secret_scope(call.account)
+
+        async def renew() -> None:
+            await self.tokens.renew(call, method, used)
+
+        signs = call.action.sign.get(method.name, method.sign)
+        return Signing(method, signs, secrets, renew if method.token is not None else None)
 
     async def _note_status(self, trail: Trail) -> None:
         """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""

@@ -10,7 +10,7 @@ from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, VersionConflict
 from engine.model import Answer, Command, Connection
-from engine.runtime.account import Account, Accounts
+from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root
 from engine.runtime.clock import Clock
 from engine.runtime.inputs import truth
@@ -18,7 +18,6 @@ from engine.runtime.response import Reply
 from engine.storage.ports import Store
 
 _TRIES = 5
-CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
 
 
 @dataclass(slots=True)

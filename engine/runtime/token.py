@@ -20,7 +20,7 @@ from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 from engine.library.times import from_time
 from engine.model import Connection
-from engine.runtime.account import CREDENTIALS, TOKEN, Account
+from engine.runtime.account import CREDENTIALS, CREDENTIALS_REFUSED, TOKEN, Account
 from engine.runtime.call import Call, derived_key, rfc3339
 from engine.runtime.inputs import truth
 from engine.runtime.response import Reply, read_trees
@@ -30,6 +30,7 @@ from engine.storage.ports import Store
 _MARGIN = 60.0
 _LEASE_SECONDS = 30.0
 _WAIT = 0.1
+_REFUSED_SECONDS = 5.0
 
 
 class Tokens:
@@ -48,11 +49,9 @@ class Tokens:
         if not self._is_valid(account.token, method):
             await self._obtain(call, method, refused=None)
 
-    async def renew(self, call: Call, method: Method) -> None:
-        """The token was refused: take the one that somebody else obtained meanwhile, or log in again."""
-        refused = call.account.token.get("access")
-        await self._load(call.account)
-        if not self._is_valid(call.account.token, method) or call.account.token.get("access") == refused:
+    async def renew(self, call: Call, method: Method, refused: str | None) -> None:
+        """A token was refused: take the one that somebody else obtained meanwhile, or log in again."""
+        if not await self._has_other(call.account, method, refused):
             await self._obtain(call, method, refused)
 
     def _is_valid(self, token: Mapping[str, Any], method: Method) -> bool:
@@ -75,19 +74,31 @@ class Tokens:
             account.token_version = stored.version
 
     async def _obtain(self, call: Call, method: Method, refused: str | None) -> None:
-        key = f"lease:token:{call.account.key}"
-        clock, state = self._wires.clock, self._wires.state
+        account, clock, state = call.account, self._wires.clock, self._wires.state
+        key = f"lease:token:{account.key}"
         while (lease := await state.put(key, b"1", expected=0, ttl_seconds=_LEASE_SECONDS)) is None:
             if call.remaining(clock) <= _WAIT:
                 raise CallError("TIMEOUT", "another call is signing in and takes too long", not_processed=True)
             await clock.sleep(_WAIT)
-            if await self._has_other(call.account, method, refused):
+            if await self._has_other(account, method, refused):
                 return
+            await self._heed_refusal(account)
         try:
-            if not await self._has_other(call.account, method, refused):  # who held the lease before may have got one
+            if not await self._has_other(account, method, refused):  # who held the lease before may have got one
                 await self._log_in(call, method)
+        except CallError as error:
+            if error.code in CREDENTIALS_REFUSED:
+                mark = _identity(account).encode()
+                await state.put(_refusal_key(account), mark, expected=None, ttl_seconds=_REFUSED_SECONDS)
+            raise
         finally:
             await state.delete(key, lease)
+
+    async def _heed_refusal(self, account: Account) -> None:
+        """Who waited for a login that was refused does not try the same again: accounts lock after a few of these."""
+        record = await self._wires.state.get(_refusal_key(account))
+        if record is not None and record.value == _identity(account).encode():
+            raise CallError("AUTH_FAILED", "the sign-in was refused a moment ago")
 
     async def _has_other(self, account: Account, method: Method, refused: str | None) -> bool:
         """Is there a valid token now that is not the refused one?"""
@@ -209,6 +220,10 @@ def own_scope(call: Call) -> Scope:
 def _login_error(error: CallError) -> CallError:
     """A refusal of a login that no rule explains is a matter of credentials."""
     if error.code in ("REJECTED", "INVALID_INPUT", "FORBIDDEN", "NOT_FOUND"):
-        details = error.details
-        return CallError("AUTH_FAILED", error.message, provider_code=error.provider_code, details=details)
+        message = f"the sign-in was refused: {error.message}"
+        return CallError("AUTH_FAILED", message, provider_code=error.provider_code, details=error.details)
     return error
+
+
+def _refusal_key(account: Account) -> str:
+    return f"refused:token:{account.key}"

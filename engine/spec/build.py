@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.catalog import Form, Hosts, Integration, Limit, TestPlan
-from engine.compiled.schema import Schema
+from engine.compiled.fault import Path
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
 from engine.library import LIBRARY
 from engine.plugins import Registry
 from engine.spec.build_action import ActionBuilder
 from engine.spec.build_auth import AuthBuilder, header_fields
-from engine.spec.build_request import Wire, compile_ask
+from engine.spec.build_request import Wire, optional_ask
 from engine.spec.build_rules import RuleBuilder, tables_of
 from engine.spec.findings import Findings
 from engine.spec.later import check_later
-from engine.spec.places import AUTH, NOTHING, Places
+from engine.spec.places import NOTHING, Places
 from engine.spec.refs import Refs
+
+_AUTH_TYPES = {"bearer": "api_key", "login": "custom", "signed": "custom", "plugin": "custom"}
 
 
 def build_integration(
-    findings: Findings, registry: Registry, models: Mapping[str, Any], logo: bytes | None
+    written: Mapping[str, Any], findings: Findings, registry: Registry, models: Mapping[str, Any], logo: bytes | None
 ) -> Integration:
-    """What is wrong goes to `findings`; the result is of use only when there is nothing."""
-    spec: dict[str, Any] = Refs(findings.source.value, models, findings).resolve(findings.source.value)
+    """What is wrong goes to `findings`; the result is of use only when there is nothing.
+
+    Every value of `written` must have the type that the language asks for; keys may be missing.
+    """
+    spec = Refs(written, models, findings).resolve(written)
     check_later(spec, findings)
     config_schema = {"type": "object", "additionalProperties": False, **spec.get("configSchema", {})}
     functions = {**LIBRARY, **registry.functions}
-    places = Places.of(config_schema, spec.get("app", {}), tables_of(spec, findings), functions)
+    places = Places.of(config_schema, spec.get("app", {}), tables_of(spec, findings, functions), functions)
     wire = Wire.of(spec, places.servers(), findings)
-    blocks = [action for action in spec.get("actions", ()) if isinstance(action, Mapping)]
-    rules = RuleBuilder(findings, [str(block.get("actionId")) for block in blocks])
-    auth = AuthBuilder(places, wire, rules, findings, list(registry.signers))
+    blocks = list(spec.get("actions", ()))
+    rules = RuleBuilder(findings, {str(block.get("actionId")): block.get("category") for block in blocks})
+    auth = AuthBuilder(places, wire, rules, list(registry.signers))
     methods = auth.methods(spec.get("auth", ()), spec)
-    actions = ActionBuilder(spec, places, wire, rules, auth, findings)
-    _check_twice([str(block.get("actionId")) for block in blocks], "actions", "actionId", findings)
-    _check_twice([method.name for method in methods], "auth", "method", findings)
+    actions = ActionBuilder(spec, places, wire, rules, auth)
+    _check_auth_type(spec, findings)
+    findings.twice([block.get("actionId") for block in blocks], ("actions",), "actionId")
+    findings.twice([method.name for method in methods], ("auth",), "method")
     return Integration(
         integration_id=str(spec.get("integrationId")),
         category=str(spec.get("category")),
@@ -52,23 +59,34 @@ def build_integration(
         form=_form(config_schema, spec, actions),
         hosts=_hosts(spec, places, findings),
         methods=methods,
-        limits=tuple(
-            Limit(limit["scope"], limit["calls"], float(limit["per"]), limit.get("mode") == "observe")
-            for limit in spec.get("limits", ())
-        ),
+        limits=tuple(_limit(limit) for limit in spec.get("limits", ())),
         actions={
             str(block.get("actionId")): actions.build(block, methods, ("actions", i)) for i, block in enumerate(blocks)
         },
-        test=_test(spec.get("test"), places, wire, rules, findings, ("test",)),
+        test=_test(spec.get("test"), places, wire, rules, ("test",)),
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
     )
+
+
+def _check_auth_type(spec: Mapping[str, Any], findings: Findings) -> None:
+    methods = spec.get("auth", ())
+    first = methods[0].get("type") if methods else None
+    wanted = _AUTH_TYPES.get(str(first), first)
+    if None not in (first, spec.get("authType")) and spec["authType"] != wanted:
+        message = "authType is not that of the first auth method"
+        findings.add(("authType",), "SPEC067", message, f"a first method of type {first} makes it {wanted}")
+
+
+def _limit(block: Mapping[str, Any]) -> Limit:
+    observe = block.get("mode") == "observe"
+    return Limit(block.get("scope", "connection"), block.get("calls", 1), float(block.get("per", 1)), observe)
 
 
 def _form(config_schema: Mapping[str, Any], spec: Mapping[str, Any], actions: ActionBuilder) -> Form:
     properties = config_schema.get("properties", {})
     captured = frozenset(name for name, sub in properties.items() if sub.get("readOnly"))
     asked = [name for name in config_schema.get("required", ()) if name not in captured]
-    schema: Schema = actions.schema({**config_schema, "required": asked}, ("configSchema",))
+    schema = actions.schema({**config_schema, "required": asked}, ("configSchema",))
     return Form(
         schema=schema,
         credentials=frozenset(name for name, sub in properties.items() if sub.get("writeOnly")),
@@ -80,7 +98,8 @@ def _form(config_schema: Mapping[str, Any], spec: Mapping[str, Any], actions: Ac
 def _hosts(spec: Mapping[str, Any], places: Places, findings: Findings) -> Hosts:
     """`hosts`, or where it is not given the literal hosts of the servers."""
     listed = spec.get("hosts")
-    entries = [str(entry) for entry in listed] if isinstance(listed, list) else _server_hosts(spec)
+    servers = list(_server_hosts(spec))
+    entries = listed if listed is not None else [host for _, host in servers if host]
     fields = []
     for i, entry in enumerate(entries):
         if entry.startswith("config."):
@@ -88,51 +107,48 @@ def _hosts(spec: Mapping[str, Any], places: Places, findings: Findings) -> Hosts
             if fields[-1] not in (places.config.fields or {}):
                 message, hint = unknown("field of configSchema", fields[-1], places.config.fields or {})
                 findings.add(("hosts", i), "NAME010", message, hint)
-    plain = spec.get("plainHttp")
-    names = places.method_when().adding(auth=AUTH)
+    literal = frozenset(e.lower() for e in entries if not e.startswith(("*.", "config.")))
+    suffixes = tuple(e[1:].lower() for e in entries if e.startswith("*."))
+    for path, host in servers:
+        if not host and listed is None:
+            message = "the host of this server is not written out, so `hosts` must say where credentials may go"
+            findings.add(path, "SPEC065", message, "hosts: ['*.vendor.com'] or hosts: [config.<field>]")
+        elif host and host not in literal and not host.endswith(suffixes):
+            findings.add(path, "SPEC066", "this server's host is not among `hosts`, so nothing could be sent to it")
     return Hosts(
-        literal=frozenset(e.lower() for e in entries if not e.startswith(("*.", "config."))),
-        suffixes=tuple(e[1:].lower() for e in entries if e.startswith("*.")),
+        literal=literal,
+        suffixes=suffixes,
         config_fields=tuple(fields),
         ports=frozenset(spec.get("ports", ())),
-        plain_http=compile_ask(plain, names, findings, ("plainHttp",)) if plain is not None else None,
+        plain_http=optional_ask(spec, "plainHttp", places.plain_http(), findings, ()),
     )
 
 
-def _server_hosts(spec: Mapping[str, Any]) -> list[str]:
-    found = []
-    for server in spec.get("servers", {}).values():
-        urls = [v for k, v in server.items() if k != "by"] if isinstance(server, Mapping) else [server]
-        for url in urls:
-            host = str(url).partition("://")[2].partition("/")[0]
-            if host and "{{" not in host:
-                found.append(host)
-    return found
+def _server_hosts(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The host of each server's URL; empty where a template makes it."""
+    for name, server in spec.get("servers", {}).items():
+        urls = server.items() if isinstance(server, Mapping) else [("", server)]
+        for key, url in urls:
+            if key == "by" or not isinstance(url, str) or not url:
+                continue
+            authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+            host = "" if "{{" in authority else re.sub(r":[0-9]*$", "", authority.rpartition("@")[2]).lower()
+            yield ("servers", name, *((key,) if key else ())), host
 
 
-def _test(
-    block: Any, places: Places, wire: Wire, rules: RuleBuilder, findings: Findings, path: tuple[str | int, ...]
-) -> TestPlan | None:
+def _test(block: Any, places: Places, wire: Wire, rules: RuleBuilder, path: Path) -> TestPlan | None:
     if not isinstance(block, Mapping):
         return None
+    findings = wire.findings
     rules.known_action(block.get("action"), (*path, "action"))
     call_names = places.request(NOTHING, NOTHING, NOTHING).without("input", "vars", "steps")
     answer = places.answer(NOTHING, NOTHING, NOTHING, NOTHING)
-    accept = block.get("accept", {}).get("code", ())
+    given = compile_tree(block.get("input", {}), wire.leaves(call_names), (*path, "input"), is_root=True)
     return TestPlan(
         action_id=str(block.get("action")),
-        input=compile_tree(block["input"], wire.leaves(call_names), (*path, "input"), is_root=True)
-        if "input" in block
-        else None,
-        accept=frozenset([accept] if isinstance(accept, str) else accept),
-        expect=compile_ask(block["expect"], answer, findings, (*path, "expect")) if "expect" in block else None,
+        input=given if "input" in block else None,
+        accept=frozenset(block.get("accept", {}).get("code", ())),
+        expect=optional_ask(block, "expect", answer, findings, path),
         message=block.get("message"),
-        or_else=_test(block.get("orElse"), places, wire, rules, findings, (*path, "orElse")),
+        or_else=_test(block.get("orElse"), places, wire, rules, (*path, "orElse")),
     )
-
-
-def _check_twice(names: list[str], block: str, key: str, findings: Findings) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            findings.add((block, i, key), "SPEC077", f"{name} is there already")
-

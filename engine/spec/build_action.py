@@ -6,17 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.catalog import Action, Check, Confirm, Effect, Evaluate, Method, Partial, Signature, Step
+from engine.catalog import (
+    Action,
+    AnswerPlan,
+    Check,
+    Confirm,
+    Effect,
+    Evaluate,
+    Method,
+    Partial,
+    Rule,
+    Signature,
+    Step,
+)
 from engine.compiled.fault import Fault, Path
 from engine.compiled.names import ANY, SURE, Names, Shape, shape_of
-from engine.compiled.schema import Schema
+from engine.compiled.schema import Schema, misfits
 from engine.compiled.template import is_template, paths_of, surely_present
 from engine.compiled.tree import Leaves, compile_tree
 from engine.redact import mask_fields, sensitive_fields
-from engine.spec.build_auth import AuthBuilder
+from engine.spec.build_auth import AuthBuilder, step_shape
 from engine.spec.build_request import Wire, compile_ask, optional_ask
 from engine.spec.build_rules import RuleBuilder
-from engine.spec.findings import Findings
 from engine.spec.places import Places
 
 
@@ -38,14 +49,13 @@ class ActionBuilder:
         wire: Wire,
         rules: RuleBuilder,
         auth: AuthBuilder,
-        findings: Findings,
     ) -> None:
         self.spec = spec
         self.places = places
         self.wire = wire
         self.rules = rules
         self.auth = auth
-        self.findings = findings
+        self.findings = wire.findings
 
     def build(self, block: Mapping[str, Any], methods: Sequence[Method], path: Path) -> Action:
         input_schema = self.schema(_closed(block.get("inputSchema", {})), (*path, "inputSchema"))
@@ -55,16 +65,10 @@ class ActionBuilder:
         shapes = _Shapes(shape_of(input_schema.raw, sure=True))
         variables = self._vars(block, shapes, path)
         has_steps = "steps" in block
-        answers = Names({}) if has_steps else self._answer_names(shapes)
-        read = () if has_steps else self._read(block, shapes, answers, path)
-        if not has_steps:
-            answers = self._answer_names(shapes)
-        answer = self.rules.answer(self.spec.get("answer"), block.get("answer"), self._answer_names(shapes), (*path, "answer"))
+        # Without steps `read` is known to the rules; with steps it reads what the steps left behind.
+        read = () if has_steps else self._read(block, shapes, path)
         steps = self._steps(block, shapes, effect, path)
-        if has_steps:
-            answers = self.places.after_steps(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), Shape({}))
-            read = self._read(block, shapes, answers, path)
-            answers = answers.adding(read=_closed_shape(shapes.read))
+        read = self._read(block, shapes, path) if has_steps else read
         self._check_idempotency(block, effect, path)
         return Action(
             action_id=str(block.get("actionId")),
@@ -86,9 +90,9 @@ class ActionBuilder:
             checks=self._checks(block, shapes, path),
             steps=steps,
             has_steps=has_steps,
-            answer=answer,
-            output=self._output(block, answers, output_schema, path),
-            partial=self._partial(block, answers, path),
+            answer=steps[0].answer if steps else AnswerPlan(),
+            output=self._output(block, self._end_names(block, shapes), output_schema, path),
+            partial=self._partial(block, self._end_names(block, shapes), path),
             signs=block.get("auth") != "none",
             sign=self._sign(block, shapes, methods, path),
             verify_answer=self.auth.signatures(
@@ -99,17 +103,31 @@ class ActionBuilder:
             ),
         )
 
-    def schema(self, raw: Mapping[str, Any], path: Path) -> Schema:
+    def schema(self, raw: Any, path: Path) -> Schema:
+        """A usable schema; where there is none, one that takes everything, and a finding."""
+        if not isinstance(raw, Mapping):
+            self.findings.add(path, "SPEC090", "this is not a usable JSON Schema: it must be an object")
+            return Schema({})
         try:
-            return Schema(raw)
+            schema = Schema(raw)
         except Fault as fault:
             self.findings.report(path, fault)
             return Schema({})
+        for at, message in misfits(raw):
+            self.findings.add((*path, *at), "SPEC093", f"this default does not fit its own schema: it {message}")
+        return schema
 
     def _answer_names(self, shapes: _Shapes) -> Names:
         return self.places.answer(
             shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), _closed_shape(shapes.read)
         )
+
+    def _end_names(self, block: Mapping[str, Any], shapes: _Shapes) -> Names:
+        """For what makes the result: the answer, or with steps what they left behind."""
+        if "steps" not in block:
+            return self._answer_names(shapes)
+        read, steps = _closed_shape(shapes.read), _closed_shape(shapes.steps)
+        return self.places.after_steps(shapes.input, _closed_shape(shapes.vars), steps, read)
 
     def _request_names(self, shapes: _Shapes) -> Names:
         return self.places.request(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
@@ -131,19 +149,16 @@ class ActionBuilder:
         except Fault:
             return True  # reported where the text was compiled
 
-    def _read(
-        self, block: Mapping[str, Any], shapes: _Shapes, names: Names, path: Path
-    ) -> tuple[tuple[str, Evaluate], ...]:
+    def _read(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[tuple[str, Evaluate], ...]:
         made = []
         for name, tree in block.get("read", {}).items():
-            here = (*path, "read", name)
-            known = names.adding(read=_closed_shape(shapes.read))
-            made.append((name, self._tree(tree, known, here)))
+            made.append((name, self._tree(tree, self._end_names(block, shapes), (*path, "read", name))))
             shapes.read[name] = ANY
         return tuple(made)
 
     def _tree(self, tree: Any, names: Names, path: Path) -> Evaluate:
-        return compile_tree(tree, Leaves(names, self.findings.report, queries=True), path)
+        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes)
+        return compile_tree(tree, leaves, path)
 
     def _checks(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[Check, ...]:
         names = self.places.checks(shapes.input)
@@ -160,10 +175,10 @@ class ActionBuilder:
         made = []
         for i, step in enumerate(block["steps"]):
             made.append(self._step(step, block, shapes, (*path, "steps", i), path))
-            fields = {name: SURE for name in step.get("outputs", {})}
-            shapes.steps[str(step.get("stepId"))] = Shape({"outputs": Shape(fields, sure=True)}, sure=True)
+            shapes.steps[str(step.get("stepId"))] = step_shape(step)
+        self.findings.twice([step.get("stepId") for step in block["steps"]], (*path, "steps"), "stepId")
         if effect == "read" and any(step.effect == "write" for step in made):
-            self.findings.add((*path, "category"), "SPEC073", "a read has read steps only")
+            self.findings.add((*path, "category"), "SPEC073", "a read has read steps only", "category: write or action")
         return tuple(made)
 
     def _only_step(self, block: Mapping[str, Any], shapes: _Shapes, effect: Effect, path: Path) -> Step:
@@ -173,43 +188,28 @@ class ActionBuilder:
             effect=effect,
             request=self.wire.plan(block.get("request", {}), self._request_names(shapes), (*path, "request")),
             answer=self.rules.answer(self.spec.get("answer"), block.get("answer"), names, (*path, "answer")),
-            rules=self._rules(None, block, names, path, path),
+            rules=self._rules(block, names, path),
         )
 
-    def _step(
-        self, step: Mapping[str, Any], block: Mapping[str, Any], shapes: _Shapes, here: Path, path: Path
-    ) -> Step:
+    def _step(self, step: Mapping[str, Any], block: Mapping[str, Any], shapes: _Shapes, here: Path, path: Path) -> Step:
         names = self._answer_names(shapes)
-        before = self.places.after_steps(
-            shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), Shape({})
-        )
-        own_answer = {**(block.get("answer") or {}), **(step.get("answer") or {})}
+        before = self.places.before_step(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
+        outputs = step.get("outputs", {}).items()
         return Step(
             step_id=str(step.get("stepId")),
             effect=step.get("effect", "write"),
             request=self.wire.plan(step.get("request", {}), self._request_names(shapes), (*here, "request")),
-            answer=self.rules.answer(self.spec.get("answer"), own_answer, names, (*path, "answer")),
-            rules=self._rules(step, block, names, here, path),
+            answer=self.rules.answer(self.spec.get("answer"), block.get("answer"), names, (*path, "answer")),
+            rules=(*self.rules.rules(step.get("errors"), names, (*here, "errors")), *self._rules(block, names, path)),
             when=optional_ask(step, "when", before, self.findings, here),
             may_fail=step.get("onError") == "continue",
-            outputs={
-                name: self._tree(tree, names, (*here, "outputs", name)) for name, tree in step.get("outputs", {}).items()
-            },
+            outputs={name: self._tree(tree, names, (*here, "outputs", name)) for name, tree in outputs},
         )
 
-    def _rules(
-        self, step: Mapping[str, Any] | None, block: Mapping[str, Any], names: Names, here: Path, path: Path
-    ) -> Any:
-        own = self.rules.rules(step.get("errors"), names, (*here, "errors")) if step else ()
-        return (
-            *own,
-            *self.rules.rules(block.get("errors"), names, (*path, "errors")),
-            *self.rules.rules(self.spec.get("errors"), self.common_names(), ("errors",)),
-        )
-
-    def common_names(self) -> Names:
-        """Names for rules of the integration, which serve all its actions."""
-        return self.places.answer(ANY, ANY, ANY, ANY)
+    def _rules(self, block: Mapping[str, Any], names: Names, path: Path) -> tuple[Rule, ...]:
+        """The action's rules before those of the integration."""
+        own = self.rules.rules(block.get("errors"), names, (*path, "errors"))
+        return (*own, *self.rules.shared(self.spec.get("errors"), self.places.any_answer()))
 
     def _output(self, block: Mapping[str, Any], names: Names, schema: Schema, path: Path) -> Evaluate | None:
         if "output" not in block:
@@ -239,6 +239,8 @@ class ActionBuilder:
         here = (*path, "idempotency", "confirm")
         names = self.places.found(shapes.input, _closed_shape(shapes.vars))
         self.rules.known_action(confirm.get("action"), (*here, "action"))
+        if self.rules.actions.get(str(confirm.get("action")), "read") != "read":
+            self.findings.add((*here, "action"), "SPEC068", "confirm looks with a read, and this action writes")
         output = self._tree(confirm["output"], names, (*here, "output")) if "output" in confirm else None
         return Confirm(
             action_id=str(confirm.get("action")),
@@ -252,29 +254,33 @@ class ActionBuilder:
     ) -> Mapping[str, tuple[Signature, ...]]:
         """The method's blocks, with the single keys that this action overrides."""
         own = block.get("sign")
-        if not isinstance(own, Mapping):
+        if own is None:
             return {method.name: method.sign for method in methods}
+        here = (*path, "sign")
         names = self.places.signing(shapes.input, _closed_shape(shapes.vars))
         made = {}
         for i, method in enumerate(self.spec.get("auth", ())):
-            common = method.get("sign")
+            common = method.get("sign", {})
             if isinstance(common, list):
-                self.findings.add((*path, "sign"), "SPEC074", "an action can't override a list of sign blocks")
+                self.findings.add(here, "SPEC074", "an action can't override a list of sign blocks")
                 continue
-            merged = {**(common or {}), **own}
-            made[methods[i].name] = self.auth.signatures(merged, names, (*path, "sign"))
+            for key in common.keys() - own.keys():
+                self.findings.came_from((*here, key), ("auth", i, "sign", key))
+            signature = self.auth.signatures({**common, **own}, names, here)
+            self.auth.check_complete(signature[0], here)
+            made[methods[i].name] = signature
         return made
 
     def _check_idempotency(self, block: Mapping[str, Any], effect: Effect, path: Path) -> None:
         by = _by(block.get("idempotency"))
         if effect == "write" and by is None:
-            message = "a write says how it may be repeated: idempotency key, natural or none"
-            self.findings.add(path, "SPEC075", message)
+            message = "a write says how it may be repeated"
+            self.findings.add(path, "SPEC075", message, "idempotency: key, natural or none")
         if by == "key":
             texts = [block, self.spec.get("http", {}), self.spec.get("auth", ())]
             if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in _all_paths(texts)):
-                message = "idempotency: key demands call.idempotencyKey or call.key in the request"
-                self.findings.add((*path, "idempotency"), "SPEC076", message)
+                message = "the key of idempotency: key stands nowhere in the request"
+                self.findings.add((*path, "idempotency"), "SPEC076", message, "send call.idempotencyKey or call.key")
 
 
 def _masking(raw: Mapping[str, Any]) -> Evaluate:
@@ -286,8 +292,10 @@ def _by(idempotency: Any) -> Any:
     return idempotency.get("by") if isinstance(idempotency, Mapping) else idempotency
 
 
-def _closed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def _closed(raw: Any) -> Any:
     """An input schema refuses what it does not name, unless it says otherwise."""
+    if not isinstance(raw, Mapping):
+        return raw  # reported as what it is
     return {"type": "object", "additionalProperties": False, "properties": {}, **raw}
 
 

@@ -6,27 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.catalog import Apply, Evaluate, Method, Put, Signature, Step, TokenPlan
-from engine.compiled.fault import Path
-from engine.compiled.names import ANY, SURE, Names, Shape
+from engine.compiled.fault import Fault, Path
+from engine.compiled.names import SURE, Names, Shape
 from engine.compiled.template import paths_of
 from engine.compiled.tree import Leaves, compile_tree
 from engine.diagnostics import unknown
 from engine.spec.build_request import Wire, compile_text, optional_ask
 from engine.spec.build_rules import RuleBuilder
-from engine.spec.findings import Findings
 from engine.spec.places import Places
 
 
 class AuthBuilder:
     """Compiles the `auth` list of one integration. `signers` are the names that plugins registered."""
 
-    def __init__(
-        self, places: Places, wire: Wire, rules: RuleBuilder, findings: Findings, signers: Sequence[str]
-    ) -> None:
+    def __init__(self, places: Places, wire: Wire, rules: RuleBuilder, signers: Sequence[str]) -> None:
         self.places = places
         self.wire = wire
         self.rules = rules
-        self.findings = findings
+        self.findings = wire.findings
         self.signers = signers
 
     def methods(self, blocks: Sequence[Mapping[str, Any]], integration: Mapping[str, Any]) -> tuple[Method, ...]:
@@ -38,19 +35,32 @@ class AuthBuilder:
         return made
 
     def _method(self, block: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> Method:
-        when_names = self.places.method_when()
         self._check_needs(block.get("needs", ()), (*path, "needs"))
+        obtain, steps = self._obtain(block, spec, path)
+        sign = self.signatures(block.get("sign"), self.places.signing(), (*path, "sign"))
+        for i, signature in enumerate(sign):
+            self.check_complete(
+                signature, (*path, "sign", i) if isinstance(block.get("sign"), list) else (*path, "sign")
+            )
         return Method(
             name=str(block.get("method", "")),
             type=str(block.get("type", "custom")),
-            when=optional_ask(block, "when", when_names, self.findings, path),
+            when=optional_ask(block, "when", self.places.method_when(), self.findings, path),
             needs=tuple(block.get("needs", ())),
             apply=self._apply(block.get("apply", {}), (*path, "apply")),
-            sign=self.signatures(block.get("sign"), self.places.signing(), (*path, "sign")),
-            obtain=self._obtain(block, spec, path),
-            token=self._token(block, path),
-            capture=self._capture(block, path),
+            sign=sign,
+            obtain=obtain,
+            token=self._token(block, steps, path),
+            capture=self._capture(block, steps, path),
         )
+
+    def check_complete(self, signature: Signature, path: Path) -> None:
+        """A signature that is sent says how it is made and where it goes."""
+        if signature.scheme is None and signature.plugin is None:
+            self.findings.add(path, "SPEC069", "this signature does not say how it is made", "scheme: … or plugin: …")
+        elif signature.put is None:
+            message = "this signature does not say where it goes"
+            self.findings.add(path, "SPEC069", message, "put: header.X, query.x, form.x or json.x")
 
     def _check_needs(self, needs: Sequence[str], path: Path) -> None:
         known = [*(self.places.credentials.fields or ()), *(self.places.config.fields or ())]
@@ -61,7 +71,7 @@ class AuthBuilder:
 
     def _apply(self, block: Mapping[str, Any], path: Path) -> Apply:
         names = self.places.signing().without("request")
-        trees = {key: self.wire.tree(block, key, names, path) for key in ("headers", "query", "form", "json")}
+        trees = {key: self.wire.fields(block, key, names, path) for key in ("headers", "query", "form", "json")}
         basic = block.get("basic")
         pair = None
         if isinstance(basic, list) and len(basic) == 2:
@@ -78,7 +88,7 @@ class AuthBuilder:
         return tuple(self._signature(b, names, (*path, i), verify) for i, b in enumerate(block))
 
     def _signature(self, block: Mapping[str, Any], names: Names, path: Path, verify: bool) -> Signature:
-        answers = self.places.answer(ANY, ANY, ANY, ANY) if verify else names
+        answers = self.places.any_answer() if verify else names
         plugin = block.get("plugin")
         if plugin is not None and plugin not in self.signers:
             message, hint = unknown("signature", str(plugin), self.signers)
@@ -90,7 +100,7 @@ class AuthBuilder:
             texts=self._alternatives(block.get("text"), names, (*path, "text")),
             keys=self._alternatives(block.get("key"), names, (*path, "key")),
             fields=tuple(block.get("fields", ())),
-            extra=self.wire.tree(block, "extra", names, path),
+            extra=self.wire.fields(block, "extra", names, path),
             encoding=block.get("encoding", "hex"),
             when=optional_ask(block, "when", answers, self.findings, path),
             put=_put(block.get("put")),
@@ -108,40 +118,44 @@ class AuthBuilder:
         parts = [((*path, i), part) for i, part in enumerate(block)] if isinstance(block, list) else [(path, block)]
         return tuple(compile_tree(part, self.wire.leaves(names), at) for at, part in parts)
 
-    def _obtain(self, block: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> tuple[Step, ...]:
+    def _obtain(self, block: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> tuple[tuple[Step, ...], Shape]:
+        """The steps of a login, and the shape of what they leave behind."""
         steps = block.get("obtain", {}).get("steps", ())
         outputs: dict[str, Shape] = {}
         made = []
         for i, step in enumerate(steps):
             here = (*path, "obtain", "steps", i)
-            names = self.places.own_request(Shape(dict(outputs), sure=True))
-            answer = self.places.answer(Shape({}), Shape({}), Shape(dict(outputs)), Shape({}))
-            made.append(
-                Step(
-                    step_id=str(step.get("stepId")),
-                    effect=step.get("effect", "read"),
-                    request=self.wire.plan(step.get("request", {}), names, (*here, "request"), own_url=True),
-                    answer=self.rules.answer(spec.get("answer"), step.get("answer"), answer, (*here, "answer")),
-                    rules=(
-                        *self.rules.rules(step.get("errors"), answer, (*here, "errors")),
-                        *self.rules.rules(block.get("errors"), answer, (*path, "errors")),
-                        *self.rules.rules(spec.get("errors"), answer, ("errors",)),
-                    ),
-                    when=optional_ask(step, "when", answer, self.findings, here),
-                    outputs={
-                        name: self._query_tree(tree, answer, (*here, "outputs", name))
-                        for name, tree in step.get("outputs", {}).items()
-                    },
-                )
-            )
-            fields = {name: SURE for name in step.get("outputs", {})}
-            outputs[str(step.get("stepId"))] = Shape({"outputs": Shape(fields, sure=True)}, sure=True)
-        return tuple(made)
+            made.append(self._login_step(step, block, spec, Shape(dict(outputs), sure=True), here))
+            outputs[str(step.get("stepId"))] = step_shape(step)
+        self.findings.twice([step.get("stepId") for step in steps], (*path, "obtain", "steps"), "stepId")
+        return tuple(made), Shape(outputs, sure=True)
+
+    def _login_step(
+        self, step: Mapping[str, Any], block: Mapping[str, Any], spec: Mapping[str, Any], steps: Shape, here: Path
+    ) -> Step:
+        path = here[:-3]
+        answer = self.places.login_answer(steps)
+        names = self.places.own_request(steps)
+        outputs = step.get("outputs", {}).items()
+        return Step(
+            step_id=str(step.get("stepId")),
+            effect=step.get("effect", "read"),
+            request=self.wire.plan(step.get("request", {}), names, (*here, "request"), own_url=True),
+            answer=self.rules.answer(spec.get("answer"), None, answer, ()),
+            rules=(
+                *self.rules.rules(step.get("errors"), answer, (*here, "errors")),
+                *self.rules.rules(block.get("errors"), answer, (*path, "errors")),
+                *self.rules.shared(spec.get("errors"), self.places.any_answer()),
+            ),
+            when=optional_ask(step, "when", self.places.login_step(steps), self.findings, here),
+            outputs={name: self._query_tree(tree, answer, (*here, "outputs", name)) for name, tree in outputs},
+        )
 
     def _query_tree(self, tree: Any, names: Names, path: Path) -> Evaluate:
-        return compile_tree(tree, Leaves(names, self.findings.report, queries=True), path)
+        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes)
+        return compile_tree(tree, leaves, path)
 
-    def _token(self, block: Mapping[str, Any], path: Path) -> TokenPlan | None:
+    def _token(self, block: Mapping[str, Any], steps: Shape, path: Path) -> TokenPlan | None:
         if "obtain" not in block:
             return None
         token = block.get("token", {})
@@ -149,26 +163,39 @@ class AuthBuilder:
         if "access" not in token:
             message = "a login says where its token stands"
             self.findings.add(here if "token" in block else path, "SPEC072", message, "token: {access: body.…}")
-        names = self.places.answer(Shape({}), Shape({}), ANY, Shape({}))
+        names = self.places.login_answer(steps)
         asked = {
-            field: optional_ask(token, key, names, self.findings, here)
-            for key, field in (
-                ("accepted", "accepted"), ("refresh", "refresh"), ("expiresIn", "expires_in"), ("expiresAt", "expires_at"),
-            )
-        }  # fmt: skip
-        access = optional_ask(token, "access", names, self.findings, here)
-        return TokenPlan(access=access or (lambda _scope: None), **asked)
+            key: optional_ask(token, key, names, self.findings, here)
+            for key in ("accepted", "access", "refresh", "expiresIn", "expiresAt")
+        }
+        return TokenPlan(
+            accepted=asked["accepted"],
+            access=asked["access"] or (lambda _scope: None),
+            refresh=asked["refresh"],
+            expires_in=asked["expiresIn"],
+            expires_at=asked["expiresAt"],
+        )
 
-    def _capture(self, block: Mapping[str, Any], path: Path) -> Mapping[str, Evaluate]:
-        names = self.places.answer(Shape({}), Shape({}), ANY, Shape({}))
-        known = [*(self.places.config.fields or ()), *(self.places.credentials.fields or ())]
+    def _capture(self, block: Mapping[str, Any], steps: Shape, path: Path) -> Mapping[str, Evaluate]:
+        names = self.places.login_answer(steps)
+        known = {**(self.places.config.fields or {}), **(self.places.credentials.fields or {})}
         made = {}
         for name, tree in block.get("capture", {}).items():
+            here = (*path, "capture", name)
             if name not in known:
                 message, hint = unknown("field of configSchema", name, known)
-                self.findings.add((*path, "capture", name), "NAME010", message, hint, key=True)
-            made[name] = self._query_tree(tree, names, (*path, "capture", name))
+                self.findings.add(here, "NAME010", message, hint, key=True)
+            elif name not in self.places.written:
+                message = f"{name} is the tenant's to give, so capture can't write it"
+                self.findings.add(here, "SPEC080", message, "mark it readOnly (or writeOnly) in configSchema", key=True)
+            made[name] = self._query_tree(tree, names, here)
         return made
+
+
+def step_shape(step: Mapping[str, Any]) -> Shape:
+    """What other blocks may read of a step: its outputs."""
+    fields = dict.fromkeys(step.get("outputs", {}), SURE)
+    return Shape({"outputs": Shape(fields, sure=True)}, sure=True)
 
 
 def _put(text: Any) -> Put | None:
@@ -180,10 +207,12 @@ def _put(text: Any) -> Put | None:
 
 def header_fields(blocks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Credentials that a spec writes into headers as they are."""
-    found = set()
+    found: set[str] = set()
     for block in blocks:
-        headers = block.get("apply", {}).get("headers", {})
-        for text in headers.values() if isinstance(headers, Mapping) else ():
-            if isinstance(text, str):
-                found.update(path[1] for path in paths_of(text) if len(path) > 1 and path[0] == "credentials")
+        for text in block.get("apply", {}).get("headers", {}).values():
+            try:
+                paths = paths_of(text) if isinstance(text, str) else []
+            except Fault:
+                continue  # reported where the text was compiled
+            found.update(path[1] for path in paths if len(path) > 1 and path[0] == "credentials")
     return frozenset(found)

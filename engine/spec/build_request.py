@@ -10,8 +10,8 @@ from engine.catalog import BodyKind, EncodeOptions, Evaluate, RequestPlan
 from engine.compiled.fault import EvaluationError, Fault, Path
 from engine.compiled.names import SURE, Names
 from engine.compiled.query import compile_query
-from engine.compiled.template import Escape, compile_template, surely_present
-from engine.compiled.tree import Leaves, compile_tree, nothing
+from engine.compiled.template import Escape, compile_template, split, surely_present
+from engine.compiled.tree import DIRECTIVES, Leaves, compile_tree, nothing
 from engine.diagnostics import unknown
 from engine.library.absent import ABSENT
 from engine.library.segment import path_segment
@@ -62,61 +62,68 @@ class Wire:
     def leaves(self, names: Names) -> Leaves:
         return Leaves(names, self.findings.report, escapes=self.escapes)
 
-    def tree(self, block: Mapping[str, Any], key: str, names: Names, path: Path, *, root: bool = True) -> Evaluate | None:
+    def tree(self, block: Mapping[str, Any], key: str, names: Names, path: Path) -> Evaluate | None:
+        """A tree that may be of any kind, and may be absent as a whole."""
         if key not in block:
             return None
-        return compile_tree(block[key], self.leaves(names), (*path, key), is_root=root)
+        return compile_tree(block[key], self.leaves(names), (*path, key), is_root=True)
+
+    def fields(self, block: Mapping[str, Any], key: str, names: Names, path: Path) -> Evaluate | None:
+        """A tree that is an object whatever happens: headers, pairs, parts."""
+        node = block.get(key)
+        if node is not None and not isinstance(node, Mapping):
+            self.findings.add((*path, key), "SPEC092", f"{key} must be an object (name: value)")
+            return None
+        evaluate = self.tree(block, key, names, path)
+        if evaluate is None or node is None or not any(name in DIRECTIVES for name in node):
+            return evaluate
+        return lambda scope: {} if (made := evaluate(scope)) is ABSENT else made
 
     def plan(self, block: Mapping[str, Any], names: Names, path: Path, *, own_url: bool = False) -> RequestPlan:
         """`own_url`: a request of a method, which may give `url` in place of server and path."""
-        http = self.spec.get("http", {})
         kind, body, payload = self._body(block, names, path)
-        headers = self._headers(block, names, path)
-        graphql = block["graphql"].get("query") if kind == "graphql" else None
         has_url = own_url and "url" in block
-        if "url" in block and not own_url:
-            self.findings.add((*path, "url"), "SPEC060", "an action names a server and a path, never a url", key=True)
-        encode = http.get("encode", {})
+        encode = self.spec.get("http", {}).get("encode", {})
         return RequestPlan(
-            method=str(block.get("method", "POST" if body or payload else "GET")),
+            method=str(block.get("method", "GET")),
             server=None if has_url else self._server(block, path),
             path=None if has_url else self._path(block, names, path),
             url=compile_text(block["url"], names, self.findings, (*path, "url")) if has_url else None,
-            headers=headers,
-            query=self.tree(block, "query", names, path),
+            headers=self._headers(block, names, path),
+            query=self.fields(block, "query", names, path),
             body_kind=kind,
             body=body,
             payload=payload,
-            graphql=graphql,
-            query_options=EncodeOptions(**{"arrays": "repeat", "space": "percent", **encode.get("query", {})}),
-            form_options=EncodeOptions(**{"arrays": "index", "space": "plus", **encode.get("form", {})}),
+            graphql=block["graphql"].get("query") if kind == "graphql" else None,
+            query_options=_options(encode.get("query", {}), arrays="repeat", space="percent"),
+            form_options=_options(encode.get("form", {}), arrays="index", space="plus"),
             send=block.get("send", True),
         )
 
     def _headers(self, block: Mapping[str, Any], names: Names, path: Path) -> Evaluate | None:
         """The integration's common headers with the request's own over them."""
         common = self.spec.get("http", {}).get("headers")
-        own = self.tree(block, "headers", names, path)
+        own = self.fields(block, "headers", names, path)
         if not common:
             return own
-        shared = compile_tree(common, self.leaves(names), ("http", "headers"), is_root=True)
-        return shared if own is None else lambda scope: {**shared(scope), **own(scope)}
+        shared = self.fields(self.spec["http"], "headers", names, ("http",))
+        if own is None or shared is None:
+            return shared or own
+        return lambda scope: {**shared(scope), **own(scope)}
 
     def _body(
         self, block: Mapping[str, Any], names: Names, path: Path
     ) -> tuple[BodyKind | None, Evaluate | None, Evaluate | None]:
         if "payload" in block:
             return self._payload(block, names, path)
-        for kind in BODIES:
-            if kind == "graphql" and kind in block:
-                variables = block[kind].get("variables", {})
-                tree = compile_tree(variables, self.leaves(names), (*path, kind, "variables"), is_root=True)
-                return kind, tree, None
-            if kind == "text" and kind in block and isinstance(block[kind], str):
-                return kind, compile_text(block[kind], names, self.findings, (*path, kind)), None
-            if kind in block:
-                return kind, self.tree(block, kind, names, path), None
-        return None, None, None
+        kind = next((kind for kind in BODIES if kind in block), None)
+        if kind is None:
+            return None, None, None
+        if kind == "graphql":
+            return kind, self.fields({"variables": {}, **block[kind]}, "variables", names, (*path, kind)), None
+        if kind in ("json", "text"):
+            return kind, self.tree(block, kind, names, path), None
+        return kind, self.fields(block, kind, names, path), None
 
     def _payload(
         self, block: Mapping[str, Any], names: Names, path: Path
@@ -125,11 +132,10 @@ class Wire:
         payload = self.tree(block, "payload", names, path)
         envelope = self.spec.get("http", {}).get("envelope", {})
         around = names.adding(payload=SURE)
-        for kind in ("json", "form"):
-            if kind in envelope:
-                leaves = self.leaves(around)
-                body = compile_tree(envelope[kind], leaves, ("http", "envelope", kind), is_root=True)
-                return ("json" if kind == "json" else "form"), body, payload
+        if "json" in envelope:
+            return "json", self.tree(envelope, "json", around, ("http", "envelope")), payload
+        if "form" in envelope:
+            return "form", self.fields(envelope, "form", around, ("http", "envelope")), payload
         return None, None, payload
 
     def _server(self, block: Mapping[str, Any], path: Path) -> Evaluate:
@@ -144,10 +150,9 @@ class Wire:
     def _path(self, block: Mapping[str, Any], names: Names, path: Path) -> Evaluate:
         text = str(block.get("path", ""))
         here = (*path, "path")
-        if text and not text.startswith("/") or text.startswith("//"):
+        if text.startswith("//"):
             self.findings.add(here, "SPEC061", "a path begins with one /", "give the host in `servers`")
-        if "?" in text.partition("{{")[0]:
-            self.findings.add(here, "SPEC062", "a path holds no query", "write it under `query`")
+        self._check_path(text, here)
         evaluate = compile_text(text, names, self.findings, here, path_segment)
         try:
             if not surely_present(text, names):
@@ -157,11 +162,24 @@ class Wire:
             pass  # the unknown name was reported when the text was compiled
         return evaluate
 
+    def _check_path(self, text: str, here: Path) -> None:
+        try:
+            pieces = split(text)
+        except Fault:
+            return  # reported where the text is compiled
+        if any(mark in piece for piece in pieces if isinstance(piece, str) for mark in "?#"):
+            self.findings.add(here, "SPEC062", "a path holds no query and no fragment", "write a query under `query`")
+
+
+def _options(block: Mapping[str, Any], **defaults: Any) -> EncodeOptions:
+    known = {key: value for key, value in block.items() if key in EncodeOptions.__dataclass_fields__}
+    return EncodeOptions(**{**defaults, **known})
+
 
 def _escape(table: Mapping[str, str | None]) -> Escape:
     """A character table of an embedded query language; null refuses the character."""
     refused = frozenset(char for char, to in table.items() if to is None)
-    mapping = str.maketrans({char: to for char, to in table.items() if to is not None})
+    mapping = str.maketrans({char: to for char, to in table.items() if to is not None and len(char) == 1})
 
     def run(text: str) -> str:
         if not refused.isdisjoint(text):
@@ -171,16 +189,16 @@ def _escape(table: Mapping[str, str | None]) -> Escape:
     return run
 
 
-def _servers(servers: Any, names: Names, findings: Findings) -> Mapping[str, Evaluate]:
+def _servers(servers: Mapping[str, Any], names: Names, findings: Findings) -> Mapping[str, Evaluate]:
     made: dict[str, Evaluate] = {}
-    for name, server in (servers.items() if isinstance(servers, Mapping) else ()):
+    for name, server in servers.items():
         path: Path = ("servers", name)
-        if isinstance(server, str):
-            made[name] = compile_text(server, names, findings, path)
-        elif isinstance(server, Mapping):
+        if isinstance(server, Mapping):
             choose = compile_ask(server.get("by", "`null`"), names, findings, (*path, "by"))
             urls = {k: compile_text(v, names, findings, (*path, k)) for k, v in server.items() if k != "by"}
             made[name] = _chosen(choose, urls)
+        else:
+            made[name] = compile_text(server, names, findings, path)
     return made
 
 

@@ -2,69 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from engine.catalog import AnswerPlan, Evaluate, Next, Rule, Verdict
-from engine.compiled.fault import Path
-from engine.compiled.names import ANY, Names
-from engine.compiled.query import holds
+from engine.compiled.fault import EvaluationError, Fault, Path
+from engine.compiled.names import Names
+from engine.compiled.query import compile_query, holds
 from engine.compiled.tree import Leaves, compile_tree
 from engine.diagnostics import unknown
-from engine.errors import Code
+from engine.library.function import Function
 from engine.library.tables import Table
 from engine.spec.build_request import compile_ask, optional_ask
 from engine.spec.findings import Findings
 
-_CODES = frozenset(get_args(Code))
-
 
 class RuleBuilder:
-    """Compiles rules of one integration; `actions` are the ids that `next` may name."""
+    """Compiles rules of one integration; `actions` are the ids that `next` may name, with their category."""
 
-    def __init__(self, findings: Findings, actions: Sequence[str]) -> None:
+    def __init__(self, findings: Findings, actions: Mapping[str, Any]) -> None:
         self.findings = findings
         self.actions = actions
+        self._shared: tuple[Rule, ...] | None = None
 
     def rules(self, blocks: Any, names: Names, path: Path) -> tuple[Rule, ...]:
-        if not isinstance(blocks, list):
-            return ()
-        return tuple(self.rule(block, names, (*path, i)) for i, block in enumerate(blocks) if isinstance(block, Mapping))
+        return tuple(self.rule(block, names, (*path, i)) for i, block in enumerate(blocks or ()))
+
+    def shared(self, blocks: Any, names: Names) -> tuple[Rule, ...]:
+        """The rules of the integration, compiled once for all its actions."""
+        if self._shared is None:
+            self._shared = self.rules(blocks, names, ("errors",))
+        return self._shared
 
     def rule(self, block: Mapping[str, Any], names: Names, path: Path) -> Rule:
         status = block.get("status")
         statuses = frozenset(status if isinstance(status, list) else [status]) if status is not None else None
         by = optional_ask(block, "by", names, self.findings, path)
         base = {k: v for k, v in block.items() if k not in ("by", "codes", "other")}
-        codes = {str(k): self._entry(v, base, names, (*path, "codes", k)) for k, v in block.get("codes", {}).items()}
-        other = self._entry(block["other"], base, names, (*path, "other")) if "other" in block else None
-        needles = block.get("messageContains", ())
-        if by is None and not ("code" in block or "ok" in block):
-            self.findings.add(path, "SPEC070", "a rule says `code` or `ok`, or selects one with `by` and `codes`")
+        codes = {str(k): self._entry(v, base, names, path, ("codes", k)) for k, v in block.get("codes", {}).items()}
+        other = self._entry(block["other"], base, names, path, ("other",)) if "other" in block else None
         return Rule(
             verdict=self.verdict(block, names, path) if by is None else None,
             when=optional_ask(block, "when", names, self.findings, path),
             by=by,
             codes=codes,
             other=other,
-            message_contains=tuple(_squashed(n) for n in ([needles] if isinstance(needles, str) else needles)),
+            message_contains=tuple(_squashed(needle) for needle in block.get("messageContains", ())),
             statuses=statuses,
             effect=block.get("effect"),
         )
 
-    def _entry(self, entry: Any, base: Mapping[str, Any], names: Names, path: Path) -> Verdict:
+    def _entry(self, entry: Any, base: Mapping[str, Any], names: Names, path: Path, step: Path) -> Verdict:
         """`codes: {value: CODE}` or `{value: rule}`; what the outer rule says holds unless the entry says otherwise."""
         own = dict(entry) if isinstance(entry, Mapping) else {"code": entry}
-        return self.verdict({**base, **own}, names, path)
+        here = (*path, *step)
+        for key in base.keys() - own.keys():
+            self.findings.came_from((*here, key), (*path, key))
+        return self.verdict({**base, **own}, names, here)
 
     def verdict(self, block: Mapping[str, Any], names: Names, path: Path) -> Verdict:
-        code = block.get("code")
-        if code is not None and code not in _CODES:
-            message, hint = unknown("code", str(code), _CODES)
-            self.findings.add((*path, "code") if "code" in block else path, "NAME008", message, hint)
-            code = "INTERNAL"
         return Verdict(
-            code=None if block.get("ok") else code,
+            code=None if block.get("ok") else block.get("code", "INTERNAL"),
             output=self._tree(block, "output", names, path),
             retryable=block.get("retryable"),
             not_processed=bool(block.get("notProcessed", False)),
@@ -88,7 +86,8 @@ class RuleBuilder:
         return Next(str(block.get("actionId")), self._tree(block, "input", names, path))
 
     def known_action(self, action_id: Any, path: Path) -> None:
-        if action_id not in self.actions:
+        """An action that is named elsewhere must be there."""
+        if action_id is not None and action_id not in self.actions:
             message, hint = unknown("action", str(action_id), self.actions)
             self.findings.add(path, "NAME009", message, hint)
 
@@ -111,19 +110,18 @@ def _squashed(text: Any) -> str:
     return " ".join(str(text).split()).lower()
 
 
-def tables_of(spec: Mapping[str, Any], findings: Findings) -> Mapping[str, Table]:
-    """`tables` by name; keys of a `map` are texts."""
+def tables_of(spec: Mapping[str, Any], findings: Findings, functions: Mapping[str, Function]) -> Mapping[str, Table]:
+    """`tables` by name; keys of a `map` are texts. The value that is looked up is the root of `when`."""
+    names = Names({}, functions=functions, place="in a table")
     made: dict[str, Table] = {}
-    blocks = spec.get("tables", {})
-    for name, block in (blocks.items() if isinstance(blocks, Mapping) else ()):
-        if not isinstance(block, Mapping):
-            continue
+    for name, block in spec.get("tables", {}).items():
         rules = []
         for i, rule in enumerate(block.get("rules", ())):
-            # The root of `when` is the value that is looked up: any name may be a key of it.
-            names = Names(_AnyRoot(), place="in a table")
-            when = compile_ask(rule.get("when"), names, findings, ("tables", name, "rules", i, "when"))
-            rules.append((_predicate(when), rule.get("is")))
+            try:
+                when = compile_query(rule.get("when", ""), names, rooted=False)
+                rules.append((_predicate(when), rule.get("is")))
+            except Fault as fault:
+                findings.report(("tables", name, "rules", i, "when"), fault)
         made[name] = Table(
             map={str(k): v for k, v in block.get("map", {}).items()},
             rules=tuple(rules),
@@ -133,22 +131,11 @@ def tables_of(spec: Mapping[str, Any], findings: Findings) -> Mapping[str, Table
     return made
 
 
-class _AnyRoot(dict[str, Any]):
-    """Roots of a place where every name is possible."""
-
-    def get(self, _name: str, _default: Any = None) -> Any:
-        return ANY
-
-
 def _predicate(when: Evaluate) -> Evaluate:
     def run(value: Any) -> bool:
-        return isinstance(value, dict) and holds(when(_Lenient(value)))
+        try:
+            return holds(when(value))
+        except EvaluationError:
+            return False  # as in every rule: a query that can't be answered does not match
 
     return run
-
-
-class _Lenient(dict[str, Any]):
-    """A value as the root of a query: a missing key is null."""
-
-    def __missing__(self, _name: str) -> None:
-        return None

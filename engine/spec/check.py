@@ -29,6 +29,12 @@ def check_cases(source: Source) -> list[Diagnostic]:
     return _check(source, "case.schema.json")
 
 
+def mistyped(source: Source) -> list[tuple[tuple[str | int, ...], frozenset[str]]]:
+    """Where a spec holds a value of another type than the language asks for, and the types asked for."""
+    breaches = _structure("integration.schema.json").breaches(source.value)
+    return [(breach.path, frozenset(breach.params["types"])) for breach in breaches if breach.keyword == "type"]
+
+
 @cache
 def _structure(name: str) -> Structure:
     """Compiled once, when the first spec is checked."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.compiled.fault import Path
 from engine.spec.findings import Findings
 
-_TOP = {"webhooks": "webhooks", "app": "the operator's OAuth app"}
+_TOP = {"webhooks": "webhooks", "app": "the operator's OAuth app", "logoUrl": "a logo elsewhere than in logo.svg"}
 _METHOD = {
     "authorize": "OAuth consent",
     "callback": "OAuth consent",
@@ -16,26 +17,86 @@ _METHOD = {
     "revoke": "token revocation",
     "scopes": "OAuth scopes",
 }
+_OF_LOGIN = {
+    "token": "a token without `obtain`",
+    "capture": "capture without `obtain`",
+    "errors": "error rules of a method without `obtain`",
+}
+_TOKEN = {
+    "refresh": "token refresh",
+    "refreshExpiresIn": "token refresh",
+    "scope": "OAuth scopes",
+    "verify": "a signature of a token answer",
+}
+_LOGIN_STEP = {"onError": "a login that goes on after a failure"}
 _ACTION = {"pagination": "pagination", "needsScopes": "OAuth scopes"}
 _TEST = {"capture": "capture by a test"}
+_VERIFICATION = {"plugin": "a plugin that verifies an answer"}
+_PART = {"text": "a file of text"}
 
 
 def check_later(spec: Mapping[str, Any], findings: Findings) -> None:
     """Report every key whose execution is still to come."""
-    _look(spec, (), _TOP, findings)
-    for i, method in enumerate(spec.get("auth", ())):
-        _look(method, ("auth", i), _METHOD, findings)
-        if isinstance(method.get("token"), dict):
-            _look(method["token"], ("auth", i, "token"), {"verify": "token.verify"}, findings)
-    for i, action in enumerate(spec.get("actions", ())):
-        _look(action, ("actions", i), _ACTION, findings)
-    if isinstance(spec.get("test"), dict):
-        _look(spec["test"], ("test",), _TEST, findings)
+    for path, block, names in _blocks(spec):
+        for key, what in names.items():
+            if key in block:
+                message = f"{what}: `{key}` is not executed by this version yet"
+                findings.add((*path, key), "SPEC099", message, "leave it out", key=True)
 
 
-def _look(
-    block: Mapping[str, Any], path: tuple[str | int, ...], names: Mapping[str, str], findings: Findings
-) -> None:
-    for key, what in names.items():
-        if key in block:
-            findings.add((*path, key), "SPEC099", f"{what}: `{key}` is not executed by this version yet", key=True)
+_Found = Iterator[tuple[Path, Mapping[str, Any], Mapping[str, str]]]
+
+
+def _blocks(spec: Mapping[str, Any]) -> _Found:
+    """Every block that may hold such a key, with the keys to look for."""
+    yield (), spec, _TOP
+    for path, method in _listed(spec, "auth", ()):
+        yield path, method, _METHOD
+        yield from _login(path, method)
+    for path, action in _listed(spec, "actions", ()):
+        yield path, action, _ACTION
+        yield from _requests(path, action)
+        yield from _verifications(path, action)
+    yield from _verifications((), spec)
+    yield from _tests(("test",), spec.get("test"))
+
+
+def _login(path: Path, method: Mapping[str, Any]) -> _Found:
+    if "obtain" not in method:
+        yield path, method, _OF_LOGIN
+        return
+    if isinstance(method.get("token"), Mapping):
+        yield (*path, "token"), method["token"], _TOKEN
+    for at, step in _listed(method["obtain"], "steps", (*path, "obtain")):
+        yield at, step, _LOGIN_STEP
+        yield from _requests(at, step)
+
+
+def _requests(path: Path, block: Mapping[str, Any]) -> _Found:
+    """The multipart parts of the requests of an action or step."""
+    for at, step in _listed(block, "steps", path):
+        yield from _requests(at, step)
+    request = block.get("request")
+    parts = request.get("multipart") if isinstance(request, Mapping) else None
+    for name, part in parts.items() if isinstance(parts, Mapping) else ():
+        if isinstance(part, Mapping):
+            yield (*path, "request", "multipart", name), part, _PART
+
+
+def _verifications(path: Path, block: Mapping[str, Any], key: str = "verifyAnswer") -> _Found:
+    for at, verification in _listed(block, key, path):
+        yield at, verification, _VERIFICATION
+        yield from _verifications(at, verification, "also")
+
+
+def _tests(path: Path, test: Any) -> _Found:
+    if isinstance(test, Mapping):
+        yield path, test, _TEST
+        yield from _tests((*path, "orElse"), test.get("orElse"))
+
+
+def _listed(block: Any, key: str, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    found = block.get(key) if isinstance(block, Mapping) else None
+    for i, entry in enumerate(found if isinstance(found, list) else ()):
+        if isinstance(entry, Mapping):
+            yield (*path, key, i), entry

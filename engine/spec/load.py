@@ -9,6 +9,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from engine.diagnostics import Diagnostic, Position
 from engine.errors import SpecError
 from engine.plugins import Registry
 from engine.spec.build import build_integration
-from engine.spec.check import check_structure
+from engine.spec.check import check_structure, mistyped
 from engine.spec.findings import Findings
-from engine.spec.source import read
+from engine.spec.source import Source, read
 
 SPEC = "spec.yaml"
 LOGO = "logo.svg"
@@ -81,23 +82,21 @@ def spec_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def compile_text(
-    file: str, text: str, registry: Registry, models: Mapping[str, Any], logo: bytes | None = None
+    file: str, text: str | bytes, registry: Registry, models: Mapping[str, Any], logo: bytes | None = None
 ) -> tuple[Integration | None, list[Diagnostic]]:
-    """One spec from its text; the integration is None when a finding is an error."""
+    """One spec from its text; the integration is None when a finding is an error. Nothing in the text makes it raise.
+
+    What is wrong with the structure does not hide what is wrong with names and expressions.
+    """
     source, diagnostics = read(file, text)
     if source is None:
         return None, diagnostics
-    diagnostics = [*diagnostics, *check_structure(source)]
-    if any(d.severity == "error" for d in diagnostics) and not isinstance(source.value, dict):
+    refused = check_structure(source)
+    diagnostics = [*diagnostics, *refused]
+    if not isinstance(source.value, dict):
         return None, diagnostics
     findings = Findings(source)
-    try:
-        integration = build_integration(findings, registry, models, logo)
-    except (TypeError, ValueError, AttributeError, KeyError):
-        # Only a spec whose structure was refused can get here: the builder trusts the schema for types.
-        if not diagnostics:
-            raise
-        return None, diagnostics
+    integration = build_integration(_fit(source) if refused else source.value, findings, registry, models, logo)
     known = {(d.position.line, d.position.column) for d in diagnostics}
     diagnostics += [d for d in findings.diagnostics if (d.position.line, d.position.column) not in known]
     diagnostics.sort(key=lambda d: (d.position.line, d.position.column))
@@ -105,23 +104,44 @@ def compile_text(
     return None if failed else integration, diagnostics
 
 
+_BLANK: Mapping[str, Any] = {
+    "string": "", "object": {}, "array": [], "boolean": False, "integer": 0, "number": 0, "null": None,
+}  # fmt: skip
+
+
+def _fit(source: Source) -> dict[str, Any]:
+    """The spec with an empty value wherever its value has a wrong type, so that the rest can be compiled."""
+    whole: dict[str, Any] = deepcopy(source.value)
+    for path, wanted in mistyped(source):
+        around: Any = whole
+        for step in path[:-1]:
+            around = around[step]
+        if path:
+            around[path[-1]] = deepcopy(next(blank for name, blank in _BLANK.items() if name in wanted))
+    return whole
+
+
 def _one(path: Path, registry: Registry, models: Mapping[str, Any]) -> tuple[str, list[Diagnostic], Integration | None]:
     here = Position(str(path), 1, 1)
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return "", [Diagnostic("YAML001", f"can't read the file: {type(error).__name__}", here)], None
-    integration, diagnostics = compile_text(str(path), text, registry, models, _logo(path.parent / LOGO))
+        text = path.read_bytes()
+    except OSError as error:
+        return "", [Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)], None
+    logo, unfit = _logo(path.parent / LOGO)
+    integration, diagnostics = compile_text(str(path), text, registry, models, logo)
     if integration is not None and path.name == SPEC and path.parent.name != integration.integration_id:
         message = f"the folder must have the integration's id: {integration.integration_id}"
         diagnostics.append(Diagnostic("SPEC079", message, here))
-    return text, diagnostics, integration
+    return text.decode(errors="replace"), [*diagnostics, *unfit], integration
 
 
-def _logo(path: Path) -> bytes | None:
-    if not path.is_file() or path.stat().st_size > _LOGO_BYTES:
-        return None
-    return path.read_bytes()
+def _logo(path: Path) -> tuple[bytes | None, list[Diagnostic]]:
+    if not path.is_file():
+        return None, []
+    if path.stat().st_size > _LOGO_BYTES:
+        message = f"the logo is larger than {_LOGO_BYTES // 1024} kB"
+        return None, [Diagnostic("SPEC095", message, Position(str(path), 1, 1))]
+    return path.read_bytes(), []
 
 
 def _models(folder: Path) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.compiled.names import ANY, SURE, Names, Shape, keys, shape_of
@@ -13,9 +13,7 @@ from engine.library.tables import Table
 CALL = keys("id", "now", "random", "idempotencyKey", "key")
 TOKEN = keys("access", "refresh", "expiresAt", "scope", sure=False)
 REQUEST = keys("method", "url", "base", "path", "headers", "query", "queryText", "form", "json", "raw", sure=False)
-ANSWER = {
-    name: ANY for name in ("status", "headers", "body", "text", "code", "message")
-}
+ANSWER = dict.fromkeys(("status", "headers", "body", "text", "code", "message"), ANY)
 AUTH = keys("method")
 NOTHING = Shape({}, sure=True)
 
@@ -40,6 +38,8 @@ class Places:
     app: Shape
     tables: Mapping[str, Table]
     functions: Mapping[str, Function]
+    written: frozenset[str]
+    """Fields of the form that `capture` may write: readOnly and writeOnly ones."""
 
     @staticmethod
     def of(
@@ -48,12 +48,14 @@ class Places:
         tables: Mapping[str, Table],
         functions: Mapping[str, Function],
     ) -> Places:
+        properties: Mapping[str, Any] = config_schema.get("properties", {})
         return Places(
             _fields(config_schema, secret=False),
             _fields(config_schema, secret=True),
             shape_of(app) if app else Shape({}, sure=True),
             tables,
             functions,
+            frozenset(n for n, s in properties.items() if s.get("readOnly") or s.get("writeOnly")),
         )
 
     def _names(self, place: str, **roots: Shape) -> Names:
@@ -65,10 +67,11 @@ class Places:
     def method_when(self) -> Names:
         return self._names("in `when` of a method", config=self.config)
 
+    def plain_http(self) -> Names:
+        return self._names("in plainHttp", config=self.config, auth=AUTH)
+
     def request(self, input_: Shape, vars_: Shape, steps: Shape) -> Names:
-        return self._names(
-            "in a request", input=input_, config=self.config, vars=vars_, call=CALL, steps=steps
-        )
+        return self._names("in a request", input=input_, config=self.config, vars=vars_, call=CALL, steps=steps)
 
     def signing(self, input_: Shape = ANY, vars_: Shape = ANY) -> Names:
         return self._names(
@@ -84,12 +87,27 @@ class Places:
             config=self.config, call=CALL, credentials=self.credentials, token=TOKEN, app=self.app, steps=steps,
         )  # fmt: skip
 
+    def login_step(self, steps: Shape) -> Names:
+        return self._names("in `when` of a login step", config=self.config, call=CALL, steps=steps)
+
+    def login_answer(self, steps: Shape) -> Names:
+        return replace(self.answer(NOTHING, NOTHING, steps, NOTHING), place="on the answer of a login")
+
     def answer(self, input_: Shape, vars_: Shape, steps: Shape, read: Shape) -> Names:
         return self._names(
             "on an answer",
             **ANSWER, input=input_, config=self.config, vars=vars_, read=read, steps=steps,
             call=CALL, auth=AUTH, request=keys("url"),
         )  # fmt: skip
+
+    def any_answer(self) -> Names:
+        """For what serves all actions, so that nothing is known of its input, vars and steps."""
+        return self.answer(ANY, ANY, ANY, ANY)
+
+    def before_step(self, input_: Shape, vars_: Shape, steps: Shape) -> Names:
+        return self._names(
+            "in `when` of a step", input=input_, config=self.config, vars=vars_, steps=steps, call=CALL, auth=AUTH
+        )
 
     def after_steps(self, input_: Shape, vars_: Shape, steps: Shape, read: Shape) -> Names:
         """An action with steps reads their outputs, never a body."""

@@ -46,7 +46,7 @@ def case_of(integration_id: str, name: str) -> Case:
 
 
 def changed(case: Case, edit: Callable[[dict[str, Any]], None]) -> Case:
-    """The case with its first call edited: a dict of the parts of `Turn`, exchanges as dicts of `expect` and `answer`."""
+    """The case with its first call edited: the parts of `Turn`, its exchanges as `{expect, answer}`."""
     turn = case.turns[0]
     parts: dict[str, Any] = {
         "given": deepcopy(dict(turn.given)),

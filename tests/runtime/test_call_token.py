@@ -149,6 +149,36 @@ async def test_many_calls_with_a_refused_token_renew_it_once(tmp_path: Path) -> 
         assert provider.logins == 2
 
 
+async def test_a_refusal_that_arrives_late_does_not_throw_away_the_new_token(tmp_path: Path) -> None:
+    provider = Provider()
+
+    def slow(seen: Seen) -> Reply:
+        made = provider(seen)
+        late = seen.path == "/late" and made.status == 401
+        return Reply(made.status, made.headers, made.body, delay=0.3 if late else 0)
+
+    made = login_spec(action(), action("late"))
+    async with running(tmp_path, made, slow, clock=SystemClock(), **CONNECTED) as scene:
+        await scene.call()
+        provider.good.clear()
+        done = await asyncio.gather(scene.call("late"), scene.call())
+        assert all(one.success for one in done)
+        assert provider.logins == 2
+
+
+async def test_who_waited_for_a_refused_login_does_not_try_it_again(tmp_path: Path) -> None:
+    provider = Provider(password="another", delay=0.05)
+
+    def slow(seen: Seen) -> Reply:
+        made = provider(seen)
+        return Reply(made.status, made.headers, made.body, delay=0.05)
+
+    async with running(tmp_path, login_spec(), slow, clock=SystemClock(), **CONNECTED) as scene:
+        codes = await asyncio.gather(*(scene.code() for _ in range(10)))
+        assert codes == ["AUTH_FAILED"] * 10
+        assert provider.logins == 1
+
+
 async def test_a_token_is_renewed_before_it_runs_out(tmp_path: Path) -> None:
     clock, provider = Stillstand(), Provider(expires=3600)
     async with running(tmp_path, login_spec(), provider, clock=clock, **CONNECTED) as scene:
@@ -209,7 +239,7 @@ async def test_a_refused_login_is_auth_failed_and_puts_the_connection_in_error(t
         done = await scene.call()
         assert done.error is not None
         assert (done.error.code, done.error.retryable) == ("AUTH_FAILED", False)
-        assert done.error.message == "the provider refused the credentials (HTTP 400)"
+        assert done.error.message == "the sign-in was refused: the provider refused the input (HTTP 400)"
         stored = await scene.stored()
         assert (stored.status, stored.last_error) == ("error", done.error.message)
         assert provider.logins == 1

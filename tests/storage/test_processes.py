@@ -79,7 +79,12 @@ def test_a_full_disk_refuses_writes_whole_and_they_work_again_afterwards(tmp_pat
     assert ["refused", "6", "of", "6"] in lines
     assert lines[-1][0] == "again"
     with sqlite3.connect(tmp_path / DATABASE_FILE) as database:
-        stored = {identity for (identity,) in database.execute("SELECT execution_id FROM executions UNION SELECT execution_id FROM intake")}
+        stored = {
+            identity
+            for (identity,) in database.execute(
+                "SELECT execution_id FROM executions UNION SELECT execution_id FROM intake"
+            )
+        }
         checked = database.execute("PRAGMA integrity_check").fetchall()
         others = database.execute("SELECT (SELECT count(*) FROM state) + (SELECT count(*) FROM secrets)").fetchone()
     database.close()

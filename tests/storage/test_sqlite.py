@@ -68,7 +68,9 @@ async def test_a_disk_that_refuses_is_unavailable_until_it_works_again(
     store = open_store(data_dir=tmp_path)
     assert [error for error in await writes(store, 1) if isinstance(error, BaseException)] == []
     with raw(tmp_path) as database:
-        before = [database.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("executions", "intake", "state")]
+        before = [
+            database.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("executions", "intake", "state")
+        ]
     await both(store, broken)
     failed = await writes(store, 2)
     assert [type(error) for error in failed] == [StorageUnavailable] * 5
@@ -77,7 +79,9 @@ async def test_a_disk_that_refuses_is_unavailable_until_it_works_again(
         await store.executions.append(execution(3, output=b"x" * 20_000))
     assert await store.executions.get("tenant-a", execution(1).execution_id) is not None
     with raw(tmp_path) as database:
-        after = [database.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("executions", "intake", "state")]
+        after = [
+            database.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("executions", "intake", "state")
+        ]
     await both(store, mended)
     assert before == after
     assert [error for error in await writes(store, 4) if isinstance(error, BaseException)] == []

@@ -42,8 +42,13 @@ def targets(paths: Sequence[Path]) -> list[Path]:
         specs = spec_files([folder])
         if not specs:
             raise NothingToCheck(f"{path} holds no <integrationId>/{SPEC}")
-        found.update(dict.fromkeys(specs))
+        found.update(dict.fromkeys(map(_with_folder, specs)))
     return list(found)
+
+
+def _with_folder(spec: Path) -> Path:
+    """The folder's name is checked too, so it must be there also when the path is `.` or a bare file name."""
+    return spec if spec.parent.name not in ("", "..") else spec.resolve()
 
 
 def collect(specs: Sequence[Path], *, with_cases: bool, progress: Progress) -> Report:

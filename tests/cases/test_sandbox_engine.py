@@ -1,0 +1,140 @@
+"""A newcomer's engine over the provider sandbox: real sockets, the real clock, invented accounts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from ulid import ULID
+
+from engine.bootstrap import open_engine
+from engine.cases.match import alike
+from engine.cases.model import Case, Turn
+from engine.cases.sandbox import create_sandbox, running
+from engine.library import exact
+from engine.model import Answer, Command
+from engine.runtime import auth
+from engine.runtime.account import TOKEN
+from engine.runtime.clock import SystemClock
+from engine.runtime.execute import Engine
+from engine.runtime.token import token_record
+from engine.settings import Settings
+from tests.cases.recorded import OURS, case_of, cases, catalog, label
+from tests.support.scene import connect
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SUCCESSES = [case for case in cases() if len(case.turns) == 1 and case.turns[0].has_result and case.turns[0].exchanges]
+GHN = {"apiKey": "a-newcomers-own-key"}, {"shopId": "42"}
+STILL_VALID = "2999-01-01T00:00:00Z"
+
+
+class Impatient(SystemClock):
+    """Does not wait before it tries again."""
+
+    async def sleep(self, seconds: float) -> None:
+        """At once."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    async with running(create_sandbox(cases())) as origin:
+        opened = await open_engine(
+            Settings(data_dir=tmp_path_factory.mktemp("sandbox"), tenant_calls_per_minute=100_000),
+            catalog=catalog(),
+            clock=Impatient(),
+            upstreams=dict.fromkeys(catalog().integrations, origin),
+        )
+        yield opened
+        await opened.close()
+
+
+async def call(engine: Engine, case: Case, given: Mapping[str, Any]) -> Answer:
+    """The case's action with what is given, for a tenant of its own."""
+    tenant, credentials = str(ULID()), given.get("credentials", {})
+    connection = await connect(
+        engine, case.integration_id, config=given.get("config"), credentials=credentials, tenant=tenant
+    )
+    if "token" in given:
+        account = await engine.accounts.open(connection)
+        token = {**given["token"], "expiresAt": STILL_VALID}
+        record = token_record(account, auth.choose(account), token, engine.clock.now())
+        await engine.store.secrets.put(tenant, connection.connection_id, TOKEN, record)
+    return await engine.execute(
+        Command(
+            tenant_id=tenant,
+            connection_id=connection.connection_id,
+            action_id=case.turns[0].action,
+            input=given.get("input", {}),
+            idempotency_key=given.get("idempotencyKey"),
+        )
+    )
+
+
+def _asks_the_same(one: Turn, other: Turn) -> bool:
+    return one.action == other.action and all(
+        alike(one.given.get(part, {}), other.given.get(part, {})) for part in ("input", "config")
+    )
+
+
+def results(case: Case) -> list[Any]:
+    """What the sandbox may answer: where several cases ask the same, the plain and confirmed ones come first."""
+    same = [
+        other
+        for other in SUCCESSES
+        if other.integration_id == case.integration_id and _asks_the_same(other.turns[0], case.turns[0])
+    ]
+    plain = [other for other in same if len(other.turns[0].exchanges) == 1]
+    best = [other for other in plain if not other.unconfirmed][:1] or plain[:1] or same
+    return [other.turns[0].result for other in best]
+
+
+@pytest.mark.parametrize("case", SUCCESSES, ids=label)
+async def test_the_input_of_a_case_gets_its_result(case: Case, engine: Engine) -> None:
+    answer = await call(engine, case, case.turns[0].given)
+    assert answer.error is None, answer.error
+    got = exact.loads(exact.dumps(answer.data))
+    assert any(alike(result, got) for result in results(case)), got
+
+
+@pytest.mark.parametrize("case", [case for case in SUCCESSES if case.integration_id in OURS], ids=label)
+async def test_any_credentials_will_do(case: Case, engine: Engine) -> None:
+    """A newcomer has no account: the values of credentials are not looked at."""
+    given = case.turns[0].given
+    invented = {name: f"invented-{value}" for name, value in given.get("credentials", {}).items()}
+    answer = await call(engine, case, {**given, "credentials": invented})
+    assert answer.error is None, answer.error
+
+
+async def test_an_order_without_a_code_of_its_own_is_booked(engine: Engine) -> None:
+    """The code is derived from the call then, so each call sends another one."""
+    case = case_of("shipping-ghn", "without an own code one is made from the idempotency key")
+    credentials, config = GHN
+    given = {"input": case.turns[0].given["input"], "config": config, "credentials": credentials}
+    for _ in range(2):
+        answer = await call(engine, case, given)
+        assert answer.error is None, answer.error
+        assert answer.data["orderCode"] == case.turns[0].result["orderCode"]
+
+
+async def test_a_miss_names_the_nearest_case_and_the_field(engine: Engine) -> None:
+    case = case_of("shipping-ghn", "fee of a light parcel")
+    credentials, config = GHN
+    given = {"input": {**case.turns[0].given["input"], "weight": 201}, "config": config, "credentials": credentials}
+    answer = await call(engine, case, given)
+    assert answer.error is not None
+    assert answer.error.code == "REJECTED"
+    assert not answer.error.retryable
+    assert 'nearest case "fee of a light parcel" (shipping-ghn calculate_fee)' in answer.error.message
+    assert "json.weight: expected 200, got 201" in answer.error.message
+    assert credentials["apiKey"] not in answer.error.message
+
+
+async def test_a_connection_test_passes(engine: Engine) -> None:
+    """What a newcomer does first: connect, and press the test button."""
+    credentials, config = GHN
+    connection = await connect(engine, "shipping-ghn", config=config, credentials=credentials)
+    outcome = await engine.test(connection)
+    assert outcome.success, outcome.message
