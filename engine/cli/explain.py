@@ -13,7 +13,8 @@ from engine.cli.account import command_of, json_argument, opened
 from engine.errors import RequestError
 from engine.library import exact
 from engine.runtime.clock import SystemClock
-from engine.runtime.explain import Explanation, explain as explained
+from engine.runtime.explain import Explanation
+from engine.runtime.explain import explain as explained
 from engine.settings import Settings
 
 
@@ -24,7 +25,7 @@ class _FrozenClock(SystemClock):
     epoch: float | None = None
     drawn: str | None = field(default=None, repr=False)
 
-    def now(self) -> float:  # type: ignore[override]
+    def now(self) -> float:
         return super().now() if self.epoch is None else self.epoch
 
     def hex(self) -> str:

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.diagnostics import render
@@ -41,11 +42,8 @@ def _complain(message: str) -> None:
 
 
 def _texts(error: SpecError) -> dict[str, str]:
-    found = {}
-    for file in {diagnostic.position.file for diagnostic in error.diagnostics}:
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            found[file] = stream.read()
-    return found
+    files = {diagnostic.position.file for diagnostic in error.diagnostics}
+    return {file: Path(file).read_text("utf-8", "replace") for file in files}
 
 
 def _settings(given: argparse.Namespace) -> Settings:
@@ -87,15 +85,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    described = text[0].upper() + text[1:] + "."
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=described)
     command.add_argument("--data-dir", help="folder of database, token and key (.data)")
-    command.add_argument("--specs", dest="specs_dirs", action="append", metavar="DIR", help="one more folder with specs")
+    command.add_argument("--specs", dest="specs_dirs", action="append", metavar="DIR", help="more specs, in a folder")
     command.set_defaults(run=run)
     return command
 
 
 def _add_wires(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--sandbox", action="store_true", help="send all integrations to the built-in provider sandbox")
+    command.add_argument("--sandbox", action="store_true", help="let the provider sandbox answer for all integrations")
     command.add_argument(
         "--upstream", dest="upstreams", action="append", metavar="ID=ORIGIN",
         help="send every call of this integration to that origin",
@@ -106,8 +105,8 @@ def _add_wires(command: argparse.ArgumentParser) -> None:
 def _add_action(command: argparse.ArgumentParser) -> None:
     command.add_argument("integration", help="id of the integration")
     command.add_argument("action", help="id of the action")
-    command.add_argument("--input", default="{}", metavar="JSON", help="input of the action: JSON, @FILE or - for stdin")
-    command.add_argument("--config", metavar="JSON", help="connect for this command only: config as JSON or @FILE")
-    command.add_argument("--credentials", metavar="JSON", help="… and credentials; prefer @FILE, others can see arguments")
+    command.add_argument("--input", default="{}", metavar="JSON", help="its input: JSON, @FILE or - for stdin")
+    command.add_argument("--config", metavar="JSON", help="connect for this command only, with this config")
+    command.add_argument("--credentials", metavar="JSON", help="… and credentials; @FILE keeps them secret")
     command.add_argument("--tenant", default="default", help="tenant whose connection is used (default)")
     command.add_argument("--connection", help="id of the connection, where the tenant has several")

@@ -7,11 +7,12 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from engine.api.app import create_app
 from engine.bootstrap import open_catalog, open_engine
@@ -31,12 +32,13 @@ def serve(_given: argparse.Namespace, settings: Settings) -> int:
         return runner.run(_serve(settings))
 
 
-def _loop_factory() -> object:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
     import uvloop
 
-    return uvloop.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 async def _serve(settings: Settings) -> int:
@@ -88,7 +90,7 @@ def _greeting(settings: Settings, integrations: int) -> str:
     )
 
 
-def _lifespan(engine: Engine, settings: Settings) -> object:
+def _lifespan(engine: Engine, settings: Settings) -> Lifespan[Any]:
     @asynccontextmanager
     async def run(_app: ASGIApp) -> AsyncIterator[None]:
         task = asyncio.create_task(_keep_house(engine, settings))

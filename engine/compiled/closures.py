@@ -243,7 +243,8 @@ class _Compiler:
         self.names.check_call(function, len(arguments), [name for name, _ in named], (start, end))
         if function.name in TABLE_FUNCTIONS:
             given = node.args[0] if node.args else named[0][1]
-            table = self.names.table(given.value if isinstance(given, nodes.Const) else None, start)
+            name = _text(given)
+            table = self.names.table(name, self.at(str(name)) or (start, end))
             if function.name == "lookup":
                 return _lookup(operand, table, required=is_sure(node.node, self.names))
             arguments, options = [constant(table)], {}

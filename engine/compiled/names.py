@@ -131,13 +131,16 @@ class Names:
         if function.wants_now and "call" not in self.roots:
             raise fault(f"needs the time of a call, which is not known {self.place}")
 
-    def table(self, name: object, offset: int = 0) -> Table:
+    def table(self, name: object, span: Span) -> Table:
+        """`span`: where the name stands, or the function where there is no name."""
+        length = max(1, span[1] - span[0])
         if not isinstance(name, str):
-            raise Fault("NAME004", "the table must be given by its name, as a literal", "lookup('name')", offset)
+            message = "the table must be given by its name, as a literal"
+            raise Fault("NAME004", message, "lookup('name')", span[0], length)
         found = self.tables.get(name)
         if found is None:
             message, hint = unknown("table", name, self.tables)
-            raise Fault("NAME004", message, hint, offset, len(name))
+            raise Fault("NAME004", message, hint, span[0], length)
         return found
 
 

@@ -298,7 +298,8 @@ class _Compiler:
         self.names.check_call(function, len(arguments) - 1, [pair["value"] for pair in pairs], span)
         if function.name in TABLE_FUNCTIONS:
             given = children[1] if len(children) > 1 else pairs[0]["children"][0]
-            table = self.names.table(given.get("value") if given["type"] == "literal" else None, span[0])
+            name = given["value"] if given["type"] == "literal" else None
+            table = self.names.table(name, (self.words.find(str(name)) if self.words else None) or span)
             arguments, options = [arguments[0], lambda _value: table], {}
         if function.wants_now:
             if not at_root:

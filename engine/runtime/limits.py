@@ -58,9 +58,7 @@ class Block:
     used: int = 0
 
 
-def take(
-    value: bytes | None, now: float, calls: int, per: float, want: int = 1, unused: Block | None = None
-) -> Taken:
+def take(value: bytes | None, now: float, calls: int, per: float, want: int = 1, unused: Block | None = None) -> Taken:
     """Count up to `want` calls at `now` (epoch seconds) in a record, after giving back what is unused. Pure."""
     width = per / SLICES
     current = int(now / width)

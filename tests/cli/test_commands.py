@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import ROOT, free_port, serve_command, start, stop
 
 PROGRAM = str(Path(sys.executable).parent / "integrations")

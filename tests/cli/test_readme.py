@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.cli.conftest import ROOT, Service, free_port, start, stop
 
 README = (ROOT / "README.md").read_text("utf-8")
