@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from engine.runtime.transport import HttpTransport, Transport
 from engine.settings import Settings
 from engine.spec.load import load_catalog, spec_files
 from engine.storage.ports import Store
+from engine.telemetry.events import Fan, Observer
+from engine.telemetry.lines import JsonLines
+from engine.telemetry.metrics import Metrics
 
 
 def open_registry() -> Registry:
@@ -48,6 +52,20 @@ def open_storage(settings: Settings) -> Store:
     return open_store(settings)
 
 
+def open_observer(settings: Settings, metrics: Metrics) -> Observer:
+    """Figures always, log lines unless they are off, OpenTelemetry where the deployer set it up."""
+    lines = (JsonLines(),) if settings.log else ()
+    return Fan((metrics, *lines, *_open_telemetry()))
+
+
+def _open_telemetry() -> tuple[Observer, ...]:
+    if importlib.util.find_spec("opentelemetry") is None:
+        return ()
+    from engine.telemetry.otel import observers
+
+    return observers()
+
+
 async def open_engine(
     settings: Settings,
     *,
@@ -55,6 +73,7 @@ async def open_engine(
     transport: Transport | None = None,
     clock: Clock | None = None,
     upstreams: Mapping[str, str] | None = None,
+    observer: Observer | None = None,
 ) -> Engine:
     """An engine as `serve` runs it; close it with `await engine.close()`."""
     catalog = catalog or open_catalog(settings)
@@ -70,6 +89,7 @@ async def open_engine(
         max_answer_bytes=settings.max_answer_bytes,
         tenant_calls_per_minute=settings.tenant_calls_per_minute,
         signers=catalog.signers,
+        observer=observer,
     )
     return Engine(
         catalog,

@@ -57,6 +57,13 @@ class Execution:
     caller_service: str | None
     caller_ref: str | None
     created_at: float
+    provider_code: str | None = None
+    http_status: int | None = None
+    """Of the last request's answer."""
+    attempts: int = 0
+    """Requests that were sent, those of a login too."""
+    error_details: bytes | None = field(default=None, repr=False)
+    """Redacted JSON text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@
     upstreams                INTEGRATIONS_UPSTREAMS           ID=ORIGIN, commas between
     sandbox, allow_private   INTEGRATIONS_SANDBOX, _ALLOW_PRIVATE
     specs_dirs               INTEGRATIONS_SPECS_DIRS          more folders with specs, PATH style
+    log                      INTEGRATIONS_LOG                 a line per call and attempt on stderr (on)
 
 An empty variable counts as absent. No message repeats a value.
 """
@@ -60,6 +61,7 @@ class Settings:
     sandbox: bool = False
     allow_private: bool = False
     specs_dirs: tuple[Path, ...] = ()
+    log: bool = True
 
     @staticmethod
     def from_environment(env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -223,4 +225,5 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "sandbox": ("INTEGRATIONS_SANDBOX", _flag),
     "allow_private": ("INTEGRATIONS_ALLOW_PRIVATE", _flag),
     "specs_dirs": ("INTEGRATIONS_SPECS_DIRS", _paths),
+    "log": ("INTEGRATIONS_LOG", _flag),
 }

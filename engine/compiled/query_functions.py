@@ -44,6 +44,12 @@ def _need(function: str, value: Any, *types: str) -> Any:
     return value
 
 
+def _sum(value: Any) -> Any:
+    if type(value) is list and all(type(item) is int for item in value):
+        return sum(value)
+    return _total(_numbers("sum", value))
+
+
 def _numbers(function: str, value: Any) -> list[Any]:
     return [_need(function, item, "number") for item in _need(function, value, "array")]
 
@@ -68,8 +74,6 @@ def _avg(value: Any) -> Any:
 
 
 def _total(numbers: list[Any]) -> Any:
-    if all(type(number) is int for number in numbers):
-        return sum(numbers)
     total: Any = 0
     for number in numbers:
         total = add(total, number)
@@ -170,7 +174,7 @@ _TABLE: tuple[tuple[str, Callable[..., Any], int, int], ...] = (
     ("sort", lambda values: sorted(_alike("sort", _need("sort", values, "array"))), 1, 1),
     ("sort_by", _sort_by, 2, 2),
     ("starts_with", _edge("starts_with", str.startswith), 2, 2),
-    ("sum", lambda values: _total(_numbers("sum", values)), 1, 1),
+    ("sum", _sum, 1, 1),
     ("to_array", lambda value: value if isinstance(value, list) else [value], 1, 1),
     ("to_number", _to_number, 1, 1),
     ("to_string", _to_string, 1, 1),

@@ -82,7 +82,12 @@ def _too_deep(text: str) -> Fault:
 
 
 def words_of(text: str) -> list[Word]:
-    return [Word(str(token["value"]), token["start"], token["end"]) for token in jmespath.lexer.Lexer().tokenize(text)]
+    """Its tokens. (The library's own `end` is wrong for what is quoted.)"""
+    found = []
+    for token in jmespath.lexer.Lexer().tokenize(text):
+        quoted = _QUOTED.match(text, token["start"])
+        found.append(Word(str(token["value"]), token["start"], quoted.end() if quoted else token["end"]))
+    return found
 
 
 def plain_path(text: str) -> tuple[str, ...] | None:

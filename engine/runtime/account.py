@@ -37,6 +37,8 @@ class Account:
     masker: Masker = field(repr=False)
     token: dict[str, Any] = field(default_factory=dict, repr=False)
     token_version: int = 0
+    reached: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    """Hosts by auth method and origin that requests of this account may go to."""
 
     @property
     def key(self) -> str:

@@ -144,9 +144,7 @@ def _truth(query: Any, scope: Scope) -> bool:
         return False
 
 
-def _fits(
-    block: Signature, queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float
-) -> bool:
+def _fits(block: Signature, queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float) -> bool:
     try:
         if block.timestamp is not None:
             stamp = block.timestamp(queries)

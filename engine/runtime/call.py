@@ -14,6 +14,7 @@ from engine.library.times import utc_text
 from engine.model import Command
 from engine.runtime.account import Account
 from engine.runtime.clock import Clock
+from engine.runtime.tally import Tally
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -35,8 +36,11 @@ class Call:
     """These requests are those of the method's login, not the action's."""
     counted: bool = False
     """The action's and the tenant's limits know of this call."""
+    output_json: bytes | None = field(default=None, repr=False)
+    """The mapped output, written."""
     completed: list[str] = field(default_factory=list)
     """Ids of the write steps that are done."""
+    tally: Tally = field(default_factory=Tally)
 
     def remaining(self, clock: Clock) -> float:
         return self.deadline - clock.monotonic()

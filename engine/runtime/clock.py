@@ -11,7 +11,8 @@ from typing import Protocol
 
 # An id is made on every call, and python-ulid takes as long for it as the request takes to be built.
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SHIFTS = range(125, -1, -5)
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 class Clock(Protocol):
@@ -51,4 +52,4 @@ class SystemClock:
 
     def ulid(self) -> str:
         number = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
-        return "".join([_BASE32[(number >> shift) & 31] for shift in _SHIFTS])
+        return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])

@@ -7,8 +7,6 @@ replaces its origin, path and query kept, with the intended host in `X-Upstream-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
@@ -22,7 +20,19 @@ UPSTREAM_HOST = "X-Upstream-Host"
 
 
 def check(request: Request, account: Account, method_name: str) -> str:
-    """The host that the request is for. Raises `CallError(FORBIDDEN)` when it may not go there."""
+    """The host that the request is for. Raises `CallError(FORBIDDEN)` when it may not go there.
+
+    An origin that was allowed once for this account and method is not judged again: what follows it in the URL was
+    encoded by us.
+    """
+    key = (method_name, request.url[: request.url.find("/", len("https://"))])
+    known = account.reached.get(key)
+    if known is None:
+        known = account.reached[key] = _judged(request, account, method_name)
+    return known
+
+
+def _judged(request: Request, account: Account, method_name: str) -> str:
     hosts = account.integration.hosts
     plain = False
     if hosts.plain_http is not None:
@@ -44,7 +54,7 @@ def redirect(request: Request, host: str, origin: str | None) -> Request:
     rest = request.url.partition("://")[2]
     slash = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     headers = (*request.headers, (UPSTREAM_HOST, host))
-    return replace(request, url=origin + rest[slash:], headers=headers)
+    return Request(request.method, origin + rest[slash:], headers, request.body)
 
 
 def origins(upstreams: Mapping[str, str]) -> frozenset[tuple[str, int]]:

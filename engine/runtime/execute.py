@@ -1,12 +1,12 @@
 """The story of one call, top to bottom.
 
-    1 connection and action        who is asked, may it be asked
-    2 input                        defaults, schema, checks
-    3 credentials and token        decrypted, obtained where the method logs in
-    4 request                      vars, then each step's request by position
-    5 send                         breaker → limits → sign → transport → classify → again or stop
-    6 output                       mapped, held to the output schema
-    7 log                          always, durable before the caller has the answer
+1 connection and action        who is asked, may it be asked
+2 input                        defaults, schema, checks
+3 credentials and token        decrypted, obtained where the method logs in
+4 request                      vars, then each step's request by position
+5 send                         breaker → limits → sign → transport → classify → again or stop
+6 output                       mapped, held to the output schema
+7 log                          always, durable before the caller has the answer
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from engine.runtime.output import mapped
 from engine.runtime.prove import TestOutcome, Trail, prove
 from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Signing, Wires, send
+from engine.runtime.tally import call_ended
 from engine.runtime.token import Tokens
 from engine.storage.ports import Store
 
@@ -70,9 +71,7 @@ class Engine:
             answer = await self.run(command, trail)
             return idempotency.Outcome(answer, trail.call is not None and trail.call.sent)
 
-        return await idempotency.once(
-            self.store, command, trail.execution_id, self.clock.now, self.budget_seconds, run
-        )
+        return await idempotency.once(self.store, command, trail.execution_id, self.clock.now, self.budget_seconds, run)
 
     async def run(self, command: Command, trail: Trail) -> Answer:
         """The call from its beginning to its row in the log; `trail` then tells what happened."""
@@ -90,6 +89,8 @@ class Engine:
             trail.error = CallError("INTERNAL", "the engine failed; the operator finds it by the execution id")
         _hide(trail)
         latency_ms = round((self.clock.monotonic() - started) * 1000)
+        if self.wires.observer is not None:
+            call_ended(self.wires.observer, self.catalog, trail, command.action_id, created_at, latency_ms)
         await self._note_status(trail)
         await self._log(command, trail, created_at, latency_ms)
         problem = problem_of(trail.error) if trail.error else None
@@ -190,8 +191,11 @@ class Engine:
                 created_at=created_at,
                 latency_ms=latency_ms,
                 shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
-                shown_output=log.shown(trail.data, action.mask_output, masker) if action and shows_output else None,
+                # No masker: what is answered holds no secret any more.
+                shown_output=log.shown(trail.data, action.mask_output, None) if action and shows_output else None,
                 error=trail.error,
+                shown_details=log.shown_details(trail.error, masker),
+                tally=trail.call.tally if trail.call is not None else None,
             )
         )
 
@@ -217,9 +221,7 @@ def secret_scope(account: Account) -> Scope:
 
 
 def problem_of(error: CallError) -> Problem:
-    return Problem(
-        error.code, error.message, error.retryable, error.retry_after_ms, error.provider_code, error.details
-    )
+    return Problem(error.code, error.message, error.retryable, error.retry_after_ms, error.provider_code, error.details)
 
 
 def _outputs(trees: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
@@ -234,7 +236,9 @@ def _hide(trail: Trail) -> None:
     if trail.account is None:
         return
     masker, error = trail.account.masker, trail.error
-    trail.data = masker.data(trail.data)
+    written = trail.call.output_json if trail.call is not None else None
+    if error is None and (written is None or masker.may_hold(written)):
+        trail.data = masker.data(trail.data)
     if error is not None:
         error.message = masker.text(error.message)
         error.provider_code = masker.text(error.provider_code) if error.provider_code else None

@@ -60,9 +60,7 @@ def _signing(call: Call, notes: list[str]) -> Signing | None:
     return Signing(method, signs, lambda: secret_scope(account))
 
 
-def _explained(
-    call: Call, step: Step, signing: Signing | None, engine: Engine, notes: tuple[str, ...]
-) -> Explanation:
+def _explained(call: Call, step: Step, signing: Signing | None, engine: Engine, notes: tuple[str, ...]) -> Explanation:
     draft = build(step.request, call.scope)
     done = signed(call, draft, signing, call.scope, engine.wires)
     request = finish(done)
@@ -81,6 +79,3 @@ def _explained(
             signature = {"by": made_by, "put": f"{block.put.place}.{block.put.name}", "value": str(value or "")}
     name = signing.method.name if signing else None
     return Explanation(request, step.step_id, draft.send, name, signature, notes, call.account.masker)
-
-
-

@@ -8,7 +8,8 @@ from typing import Any
 from engine.errors import CallError
 from engine.library import exact
 from engine.model import Command, Connection, Execution, ExecutionStatus
-from engine.redact import Masker
+from engine.redact import Masker, mask_fields
+from engine.runtime.tally import Tally
 
 _LARGEST_LOGGED = 64 * 1024
 _TOO_LARGE = b'{"$omitted":"larger than 64 kB"}'
@@ -24,6 +25,8 @@ def row(
     shown_input: bytes,
     shown_output: bytes | None,
     error: CallError | None,
+    shown_details: bytes | None = None,
+    tally: Tally | None = None,
 ) -> Execution:
     status: ExecutionStatus = "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error"
     return Execution(
@@ -41,14 +44,23 @@ def row(
         caller_service=command.caller_service,
         caller_ref=command.caller_ref,
         created_at=created_at,
+        provider_code=error.provider_code if error else None,
+        http_status=tally.http_status if tally else None,
+        attempts=tally.attempts if tally else 0,
+        error_details=shown_details,
     )
+
+
+def shown_details(error: CallError | None, masker: Masker | None) -> bytes | None:
+    """What else is known of a failure, as the log may hold it; None where there is nothing."""
+    return shown(error.details, mask_fields, masker) if error is not None and error.details else None
 
 
 def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None) -> bytes:
     """A value as the log may hold it: JSON, masked, at most 64 kB."""
     try:
         if len(exact.dumps(value)) > _LARGEST_LOGGED:
-            return _TOO_LARGE
+            return _TOO_LARGE  # before masking, which takes milliseconds for a large value
         text = exact.dumps(mask(value))
         # Masking inside written JSON could cut a number or an escape, so a hit masks the data and writes it again.
         if masker is not None and masker.may_hold(text):

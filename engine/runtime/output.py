@@ -24,11 +24,12 @@ def mapped(call: Call, reply: Reply, max_bytes: int) -> Any:
         where = ", ".join(sorted({".".join(map(str, issue.path)) or "output" for issue in issues})[:5])
         raise _unfit(call, f"the provider's answer lacks or misstates what this action promises: {where}")
     try:
-        size = len(exact.dumps(data))
+        written = exact.dumps(data)
     except ValueError:
         raise _unfit(call, "the mapped output is not a JSON value") from None
-    if size > max_bytes:
+    if len(written) > max_bytes:
         raise CallError("PAYLOAD_TOO_LARGE", f"the mapped output is larger than {max_bytes} bytes")
+    call.output_json = written
     return data
 
 

@@ -1,6 +1,6 @@
 """Sends the request of one step: the only loop of the engine.
 
-    breaker → limits → sign → transport → classify → again or stop
+breaker → limits → sign → transport → classify → again or stop
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from engine.runtime import auth, breaker, egress, limits, response, retry
 from engine.runtime.call import Call, of_attempt
 from engine.runtime.clock import Clock
 from engine.runtime.request import Draft, build, finish
+from engine.runtime.tally import attempt_ended
 from engine.runtime.transport import Transport
 from engine.storage.ports import State
+from engine.telemetry.events import Observer
 
 POLICY = retry.Policy()
 SANDBOX_MISS = "x-sandbox-miss"
@@ -39,6 +41,7 @@ class Wires:
     max_answer_bytes: int
     tenant_calls_per_minute: int
     signers: Mapping[str, Signer] = field(repr=False)
+    observer: Observer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ async def _until_settled(work: _Work) -> response.Reply:
 async def _attempt(work: _Work) -> response.Reply:
     call, wires = work.call, work.wires
     now = wires.clock.now()
+    call.tally.prepare()
     request = finish(signed(call, work.draft, work.signing, work.scope, wires))
     host = egress.check(request, call.account, work.signing.method.name if work.signing else "")
     circuit = breaker.key_of(call.account.integration.integration_id, host)
@@ -115,14 +119,18 @@ async def _attempt(work: _Work) -> response.Reply:
     if opened is not None:
         await breaker.probe(wires.state, circuit, opened, now)
         work.is_probe = True
+    call.tally.begin(wires.clock.monotonic())
     try:
         answer = await _transmit(work, request, host, remaining)
+        call.tally.heard(answer)
         reply = _read(work, answer, request.url)
     except CallError as error:
+        attempt_ended(wires.observer, call, work.step.step_id, request, host, now, wires.clock.monotonic(), error)
         if error.code == "RATE_LIMITED" and error.retry_after_ms:
             await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
         work.circuit, work.heard = circuit, error.code
         raise
+    attempt_ended(wires.observer, call, work.step.step_id, request, host, now, wires.clock.monotonic(), None)
     work.circuit, work.heard = circuit, None
     return reply
 
@@ -132,7 +140,8 @@ def signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wire
     if signing is None:
         return draft
     attempt = of_attempt(scope["call"], wires.clock.now(), wires.clock.hex)
-    inner = signing.scope().having(call=attempt, input=scope["input"], vars=scope["vars"], steps=scope["steps"])
+    inner = signing.scope()
+    inner.update(call=attempt, input=scope["input"], vars=scope["vars"], steps=scope["steps"])
     return auth.sign_in(draft, signing.method, signing.signs, inner, wires.signers)
 
 
@@ -162,9 +171,7 @@ async def _transmit(work: _Work, request: Request, host: str, remaining: float) 
 def _read(work: _Work, answer: Response, url: str) -> response.Reply:
     call = work.call
     reads = call.action.read
-    made, readable = response.answer_scope(
-        work.step, work.scope, answer, url, lambda inner: read_values(reads, inner)
-    )
+    made, readable = response.answer_scope(work.step, work.scope, answer, url, lambda inner: read_values(reads, inner))
     proves = call.action.verify_answer and not call.signs_in
     if proves and readable and 200 <= answer.status < 300 and not _is_proven(call, made, answer, work.wires):
         raise CallError("INVALID_RESPONSE", "the signature of the provider's answer does not fit")
@@ -207,9 +214,7 @@ def _decide(work: _Work, error: CallError) -> retry.Again | None:
     if error.code == "CIRCUIT_OPEN" or (work.circuit is None and not call.sent):
         return None
     has_key = call.action.idempotency == "key" and not call.signs_in
-    return retry.decide(
-        POLICY, work.attempt, work.step.effect, has_key, error, call.remaining(clock), clock.fraction()
-    )
+    return retry.decide(POLICY, work.attempt, work.step.effect, has_key, error, call.remaining(clock), clock.fraction())
 
 
 _INCONCLUSIVE = frozenset({"TIMEOUT", "PROVIDER_UNAVAILABLE", "RATE_LIMITED", "CIRCUIT_OPEN"})

@@ -131,6 +131,10 @@ class State(Protocol):
 
     async def delete(self, key: str, expected: int | None = None) -> bool: ...
 
+    async def find(self, prefix: str, limit: int = 1000) -> list[tuple[str, Record]]:
+        """At most `limit` live records whose keys begin so, by key. For operators, of kinds that are few."""
+        ...
+
     async def expire(self, batch: int = 1000) -> int: ...
 
 

@@ -63,6 +63,14 @@ def fault_of(compiled: Any, text: str, known: Names | None = None) -> tuple[str,
     raise AssertionError(f"compiled without a fault: {text}")
 
 
+def fault_or_none(compiled: Any, text: str, known: Names | None = None) -> Fault | None:
+    try:
+        compiled(text, known or names())
+    except Fault as fault:
+        return fault
+    return None
+
+
 def tree(
     node: Any,
     *,

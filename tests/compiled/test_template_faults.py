@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.compiled.fault import Fault
 from engine.compiled.names import ANY, Names, Shape, shape_of
 from engine.compiled.template import compile_template
-from tests.compiled.evaluate import fault_of, names
+from tests.compiled.evaluate import fault_of, fault_or_none, names
 
 INPUT = shape_of(
     {"additionalProperties": False, "properties": {"weight": {"type": "integer"}, "text": {"type": "string"}}},
@@ -106,9 +106,8 @@ EXPRESSIONS = st.lists(st.sampled_from(WORDS), max_size=15).map("".join)
 @settings(max_examples=600)
 def test_any_text_compiles_or_is_refused_inside_the_text(text: str) -> None:
     whole = "x{{" + text + "}}"
-    try:
-        compile_template(whole, KNOWN)
-    except Fault as fault:
+    fault = fault_or_none(compile_template, whole, KNOWN)
+    if fault is not None:
         assert 0 <= fault.offset <= len(whole)
-        assert 1 <= fault.length
+        assert fault.length >= 1
         assert fault.message

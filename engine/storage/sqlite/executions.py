@@ -21,9 +21,10 @@ from engine.storage.sqlite.faults import translated
 
 _COLUMNS: Final = (
     "execution_id, tenant_id, connection_id, integration_id, action_id, input, output, status,"
-    " error_code, error_message, latency_ms, caller_service, caller_ref, created_at"
+    " error_code, error_message, latency_ms, caller_service, caller_ref, created_at,"
+    " provider_code, http_status, attempts, error_details"
 )
-_INSERT: Final = f"INSERT INTO intake ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
+_INSERT: Final = f"INSERT INTO intake ({_COLUMNS}) VALUES ({','.join('?' * 18)})"  # noqa: S608 - constants
 _GET: Final = " UNION ALL ".join(
     f"SELECT {_COLUMNS} FROM {table} WHERE execution_id = ? AND tenant_id = ?"  # noqa: S608 - constants
     for table in ("executions", "intake")
@@ -205,4 +206,8 @@ def _values(execution: Execution) -> Row:
         execution.caller_service,
         execution.caller_ref,
         execution.created_at,
+        execution.provider_code,
+        execution.http_status,
+        execution.attempts,
+        execution.error_details,
     )

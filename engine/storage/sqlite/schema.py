@@ -42,12 +42,14 @@ CREATE TABLE secrets (
 CREATE TABLE executions (
     execution_id TEXT NOT NULL PRIMARY KEY, tenant_id TEXT NOT NULL, connection_id TEXT, integration_id TEXT,
     action_id TEXT NOT NULL, input BLOB NOT NULL, output BLOB, status TEXT NOT NULL, error_code TEXT,
-    error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL
+    error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL,
+    provider_code TEXT, http_status INTEGER, attempts INTEGER NOT NULL, error_details BLOB
 );
 CREATE TABLE intake (
     execution_id TEXT NOT NULL, tenant_id TEXT NOT NULL, connection_id TEXT, integration_id TEXT,
     action_id TEXT NOT NULL, input BLOB NOT NULL, output BLOB, status TEXT NOT NULL, error_code TEXT,
-    error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL
+    error_message TEXT, latency_ms INTEGER NOT NULL, caller_service TEXT, caller_ref TEXT, created_at REAL NOT NULL,
+    provider_code TEXT, http_status INTEGER, attempts INTEGER NOT NULL, error_details BLOB
 );
 CREATE INDEX executions_by_age ON executions (created_at);
 CREATE INDEX executions_by_tenant ON executions (tenant_id, status, created_at, execution_id);

@@ -27,6 +27,8 @@ _CHANGE: Final = (
     "UPDATE state SET value = ?, version = version + 1, expires_at = ? WHERE key = ? AND version = ? AND expires_at > ?"
 )
 _DELETE: Final = "DELETE FROM state WHERE key = ? AND expires_at > ?"
+_FIND: Final = "SELECT key, value, version, expires_at FROM state WHERE key >= ? AND key < ? AND expires_at > ? ORDER BY key LIMIT ?"
+_LAST_CHARACTER: Final = "\U0010ffff"
 _EXPIRE: Final = "DELETE FROM state WHERE rowid IN (SELECT rowid FROM state WHERE expires_at <= ? LIMIT ?)"
 
 
@@ -85,6 +87,10 @@ class SqliteState:
             return await self._database.write(remove)
         finally:
             self._cache.drop(key)
+
+    async def find(self, prefix: str, limit: int = 1000) -> list[tuple[str, Record]]:
+        values = (prefix, prefix + _LAST_CHARACTER, self._database.now(), limit)
+        return [(key, Record(*rest)) for key, *rest in await self._database.read_aside(_FIND, values)]
 
     async def expire(self, batch: int = 1000) -> int:
         return await self._database.remove_in_steps(_EXPIRE, self._database.now(), batch)

@@ -1,0 +1,36 @@
+"""Which circuits are open, and how many connections a provider asked to wait: for operators, never for a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.runtime.breaker import Circuit
+from engine.storage.ports import State
+
+_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircuit:
+    """A host that is not called. `since` is epoch seconds of the last failed call; in `retry_in` seconds one may try."""
+
+    integration_id: str
+    host: str
+    since: float
+    retry_in: float
+
+
+async def open_circuits(state: State, now: float) -> list[OpenCircuit]:
+    """By integration and host."""
+    found = []
+    for key, record in await state.find("breaker:", _MOST):
+        circuit = Circuit.read(record)
+        if circuit.opened_at:
+            _, integration_id, host = key.split(":", 2)
+            found.append(OpenCircuit(integration_id, host, circuit.opened_at, max(0.0, circuit.wait(now))))
+    return found
+
+
+async def waiting_connections(state: State) -> int:
+    """How many connections are held back by a provider's 429, counted up to 10,000."""
+    return len(await state.find("blocked:", _MOST))

@@ -1,0 +1,107 @@
+"""What the attempts of a call came to: for its row in the log, and for whoever observes the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import CallError
+from engine.model import Request, Response
+from engine.telemetry import caller
+from engine.telemetry.events import AttemptEvent, CallEvent, Observer
+
+if TYPE_CHECKING:
+    from engine.catalog import Catalog
+    from engine.runtime.call import Call
+    from engine.runtime.prove import Trail
+
+
+@dataclass(slots=True)
+class Tally:
+    """Shared by a call and its logins and looks. `http_status`: of the last request's answer; times are monotonic."""
+
+    attempts: int = 0
+    http_status: int | None = None
+    received: int = 0
+    began: float = 0.0
+    ended: float | None = None
+    events: tuple[AttemptEvent, ...] = ()
+    """Kept only where somebody observes."""
+
+    def prepare(self) -> None:
+        """An attempt that ends before it is sent has no answer."""
+        self.http_status, self.received = None, 0
+
+    def begin(self, monotonic: float) -> None:
+        self.attempts += 1
+        self.began = monotonic
+
+    def heard(self, answer: Response) -> None:
+        self.http_status, self.received = answer.status, len(answer.body)
+
+
+def attempt_ended(
+    observer: Observer | None,
+    call: Call,
+    step_id: str,
+    request: Request,
+    host: str,
+    at: float,
+    monotonic: float,
+    error: CallError | None,
+) -> None:
+    """`at`: when the attempt began, epoch seconds; `monotonic`: now. `error` None = it counts as a success."""
+    tally = call.tally
+    if observer is not None:
+        since = call.started if tally.ended is None else tally.ended
+        account, masker = call.account, call.account.masker
+        provider_code = error.provider_code if error else None
+        event = AttemptEvent(
+            call.execution_id,
+            account.connection.tenant_id,
+            account.integration.integration_id,
+            call.action.action_id,
+            account.connection.connection_id,
+            step_id,
+            tally.attempts,
+            call.signs_in,
+            at,
+            (tally.began - since) * 1000,
+            (monotonic - tally.began) * 1000,
+            request.method,
+            masker.text(host),
+            tally.http_status,
+            error.code if error else None,
+            masker.text(provider_code) if provider_code else None,
+            len(request.body),
+            tally.received,
+        )
+        tally.events = (*tally.events, event)
+        observer.attempt(event)
+    tally.ended = monotonic
+
+
+def call_ended(observer: Observer, catalog: Catalog, trail: Trail, action_id: str, at: float, latency_ms: int) -> None:
+    """`trail` is masked by now; `action_id` is what the caller asked for, and shown only where it exists."""
+    connection, error = trail.connection, trail.error
+    tally = trail.call.tally if trail.call is not None else None
+    integration = catalog.integrations.get(connection.integration_id)
+    is_known = integration is not None and action_id in integration.actions
+    observer.call(
+        CallEvent(
+            trail.execution_id,
+            connection.tenant_id,
+            connection.integration_id,
+            action_id if is_known else None,
+            connection.connection_id,
+            at,
+            latency_ms,
+            "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error",
+            error.code if error else None,
+            error.provider_code if error else None,
+            tally.http_status if tally else None,
+            tally.events if tally else (),
+            trail.is_test,
+            caller.trace_id(),
+        )
+    )

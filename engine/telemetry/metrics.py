@@ -1,0 +1,90 @@
+"""Counters and histograms of this process, and their text for a scrape.
+
+    integrations_calls_total{integration,action,code}      code OK = success, action empty = no such action
+    integrations_call_seconds{integration}                 histogram
+    integrations_attempts_total{integration,http_class}    2xx … 5xx; none = no answer came
+    integrations_upstream_seconds{integration}             histogram: one attempt each
+    integrations_rejected_by_limit_total{integration}      refused by a limit before anything was sent
+    integrations_circuits_open{integration}                read at the scrape
+
+Labels come from the catalogue and from closed lists, so the number of series is bounded. A tenant, a connection, or a
+host (a tenant may name one) is never a label.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping
+
+from engine.telemetry import prometheus
+from engine.telemetry.events import AttemptEvent, CallEvent
+from engine.telemetry.prometheus import Labels
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds in seconds."""
+
+
+class Histogram:
+    """Counts per bucket, each for itself; the last is what is above all bounds."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total = 0.0
+
+    def note(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+
+class Metrics:
+    """An observer that counts. All on the event loop, so nothing is locked."""
+
+    def __init__(self) -> None:
+        self.calls: dict[Labels, int] = defaultdict(int)
+        self.attempts: dict[Labels, int] = defaultdict(int)
+        self.rejected: dict[Labels, int] = defaultdict(int)
+        self.call_seconds: dict[str, Histogram] = defaultdict(Histogram)
+        self.upstream_seconds: dict[str, Histogram] = defaultdict(Histogram)
+
+    def attempt(self, event: AttemptEvent) -> None:
+        status = event.http_status
+        self.attempts[event.integration_id, f"{status // 100}xx" if status is not None else "none"] += 1
+        self.upstream_seconds[event.integration_id].note(event.latency_ms / 1000)
+
+    def call(self, event: CallEvent) -> None:
+        self.calls[event.integration_id, event.action_id or "", event.error_code or "OK"] += 1
+        self.call_seconds[event.integration_id].note(event.latency_ms / 1000)
+        if event.refused_by_limit:
+            self.rejected[event.integration_id,] += 1
+
+    def text(self, open_circuits: Mapping[str, int] | None) -> str:
+        """Prometheus text 0.0.4. `open_circuits`: how many by integration; None = the store can't be asked."""
+        families = [
+            prometheus.counter(
+                "integrations_calls_total", "Calls by outcome.", ("integration", "action", "code"), self.calls
+            ),
+            prometheus.histogram(
+                "integrations_call_seconds", "Calls from the command to the answer.", BUCKETS, self.call_seconds
+            ),
+            prometheus.counter(
+                "integrations_attempts_total", "Requests to providers.", ("integration", "http_class"), self.attempts
+            ),
+            prometheus.histogram(
+                "integrations_upstream_seconds", "Requests to providers.", BUCKETS, self.upstream_seconds
+            ),
+            prometheus.counter(
+                "integrations_rejected_by_limit_total", "Calls refused by a limit.", ("integration",), self.rejected
+            ),
+            prometheus.gauge(
+                "integrations_store_up", "The store can be asked.", (), {(): int(open_circuits is not None)}
+            ),
+        ]
+        if open_circuits is not None:
+            counts = {(name,): count for name, count in open_circuits.items()}
+            families.append(
+                prometheus.gauge("integrations_circuits_open", "Hosts not called for now.", ("integration",), counts)
+            )
+        return "".join(families)
