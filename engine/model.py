@@ -61,7 +61,7 @@ class Execution:
     http_status: int | None = None
     """Of the last request's answer."""
     attempts: int = 0
-    """Requests that were sent, those of a login too."""
+    """Requests that were tried, those of a login too; 0 = nothing was sent."""
     error_details: bytes | None = field(default=None, repr=False)
     """Redacted JSON text."""
 

@@ -15,7 +15,16 @@ from typing import Any
 from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan
 
-from engine.api import problems, query, routes_catalog, routes_connections, routes_execute, routes_service, wire
+from engine.api import (
+    problems,
+    query,
+    routes_catalog,
+    routes_connections,
+    routes_execute,
+    routes_operator,
+    routes_service,
+    wire,
+)
 from engine.api.auth import TokenGate
 from engine.api.openapi import describe
 from engine.api.operations import Body, Found, Operation, Routes
@@ -26,17 +35,24 @@ from engine.connections.service import ConnectionService
 from engine.errors import Issue, RequestError
 from engine.library import exact
 from engine.settings import Settings
+from engine.telemetry import caller
+from engine.telemetry.metrics import Metrics
 
 
 def create_app(
-    engine: Engine, settings: Settings, *, token_hashes: Sequence[bytes], lifespan: Lifespan[Any] | None = None
+    engine: Engine,
+    settings: Settings,
+    *,
+    token_hashes: Sequence[bytes],
+    lifespan: Lifespan[Any] | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The API over an engine.
 
     `token_hashes`: SHA-256 (32 bytes each) of the service tokens in force. `lifespan` is Starlette's: an async
-    context manager around the serving time.
+    context manager around the serving time. `metrics`: what `GET /metrics` shows, told by the engine as its observer.
     """
-    return Api(engine, settings, token_hashes, lifespan)
+    return Api(engine, settings, token_hashes, lifespan, metrics or Metrics())
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -44,6 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_connections.OPERATIONS,
     *routes_execute.OPERATIONS,
     *routes_service.OPERATIONS,
+    *routes_operator.OPERATIONS,
 )
 """Everything that the API can do; the router and the OpenAPI document are made of these."""
 
@@ -52,10 +69,15 @@ class Api:
     """The application over one engine."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, token_hashes: Sequence[bytes], lifespan: Lifespan[Any] | None = None
+        self,
+        engine: Engine,
+        settings: Settings,
+        token_hashes: Sequence[bytes],
+        lifespan: Lifespan[Any] | None,
+        metrics: Metrics,
     ) -> None:
         document = exact.dumps(describe(OPERATIONS, settings.public_url))
-        self._site = Site(engine, ConnectionService(engine), settings.public_url, document)
+        self._site = Site(engine, ConnectionService(engine), settings.public_url, metrics, document)
         self._routes = Routes(OPERATIONS)
         self._gate = TokenGate(token_hashes)
         self._body_limit = settings.max_request_bytes
@@ -86,6 +108,7 @@ class Api:
             raise RequestError("NOT_FOUND", "no such path; GET /openapi.json lists them all")
         if operation is None:
             return _wrong_method(found)
+        caller.remember(headers)
         return await operation.run(self._site, await self._call(operation, found, scope, receive, headers))
 
     async def _call(self, operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:

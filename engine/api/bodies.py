@@ -256,7 +256,7 @@ COMPONENTS: Mapping[str, Shape] = {
     },
     "Execution": {
         "type": "object",
-        "required": ["executionId", "tenantId", "actionId", "input", "status", "latencyMs", "createdAt"],
+        "required": ["executionId", "tenantId", "actionId", "input", "status", "attempts", "latencyMs", "createdAt"],
         "properties": {
             "executionId": _ID,
             "tenantId": text("Whose call it was."),
@@ -268,10 +268,46 @@ COMPONENTS: Mapping[str, Shape] = {
             "status": {"type": "string", "enum": list(get_args(ExecutionStatus))},
             "errorCode": {"type": "string", "enum": list(CODES)},
             "errorMessage": text("What went wrong; holds no secret."),
+            "errorDetails": _object("What else is known of it, redacted."),
+            "providerCode": text("The provider's own code."),
+            "httpStatus": {
+                "type": "integer",
+                "description": "Of the provider's last answer; absent where the last request got none.",
+            },
+            "attempts": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Requests to the provider, those of a login too; 0 = nothing was sent.",
+            },
             "latencyMs": {"type": "integer", "minimum": 0},
             "callerService": _CALLER,
             "callerRef": _CALLER_REF,
             "createdAt": _moment("When the call came in."),
+        },
+    },
+    "Status": {
+        "type": "object",
+        "required": ["store", "integrations"],
+        "properties": {
+            "store": {"type": "string", "enum": ["ok", "unavailable"], "description": "As `/readyz` judges it."},
+            "integrations": {"type": "integer", "minimum": 0, "description": "How many are in the catalogue."},
+            "openCircuits": {"type": "array", "items": ref("OpenCircuit"), "description": "Absent without a store."},
+            "waitingConnections": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Connections that a provider asked to wait (429). Absent without a store.",
+            },
+        },
+    },
+    "OpenCircuit": {
+        "type": "object",
+        "description": "A host that is not called for a while, because calls failed several times in a row.",
+        "required": ["integrationId", "host", "since", "retryInMs"],
+        "properties": {
+            "integrationId": _INTEGRATION_ID,
+            "host": text("The host that failed.", examples=["api.example.com"]),
+            "since": _moment("When a call last failed there."),
+            "retryInMs": {"type": "integer", "minimum": 0, "description": "0 = the next call finds out."},
         },
     },
     "Error": {

@@ -111,11 +111,22 @@ _LOGGED = {
     "input": {"toDistrictId": 1442, "weight": 200},
     "output": {"fee": 36300, "currency": "VND"},
     "status": "success",
+    "httpStatus": 200,
+    "attempts": 1,
     "latencyMs": 182,
     "callerService": "ai-agent",
     "createdAt": NOON,
 }
 
+_LOGGED_FAILURE = {
+    **{name: value for name, value in _LOGGED.items() if name != "output"},
+    "status": "error",
+    "errorCode": "REJECTED",
+    "errorMessage": "The district is not served",
+    "errorDetails": {"httpStatus": 400},
+    "providerCode": "DISTRICT_NOT_SERVED",
+    "httpStatus": 400,
+}
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -149,6 +160,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "One logged call.",
         ref("Execution"),
         failures=("NOT_FOUND",),
-        examples={"logged": _LOGGED},
+        examples={"logged": _LOGGED, "failed": _LOGGED_FAILURE},
     ),
 )

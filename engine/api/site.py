@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
+from engine.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`public_url` is the base of URLs that answers show; `document` the text of the OpenAPI description."""
+    """`public_url`: base of URLs that answers show; `metrics`: of this process; `document`: the OpenAPI text."""
 
     engine: Engine
     connections: ConnectionService
     public_url: str
+    metrics: Metrics
     document: bytes = field(repr=False)

@@ -49,6 +49,7 @@ def _texts(error: SpecError) -> dict[str, str]:
 def _settings(given: argparse.Namespace) -> Settings:
     names = ("data_dir", "host", "port", "upstreams", "sandbox", "allow_private", "specs_dirs")
     overrides: dict[str, Any] = {name: getattr(given, name, None) or None for name in names}
+    overrides["log"] = False if getattr(given, "quiet", False) else None
     return Settings.from_environment(os.environ, **overrides)
 
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "serve", "serve the HTTP API", serve)
     command.add_argument("--host", help="address to listen on (127.0.0.1)")
     command.add_argument("--port", help="port to listen on (8400)")
+    command.add_argument("--quiet", action="store_true", help="no line per call on stderr")
     _add_wires(command)
 
     command = _command(commands, "call", "run one action and print its answer", call)

@@ -15,12 +15,14 @@ import uvicorn
 from starlette.types import ASGIApp, Lifespan
 
 from engine.api.app import create_app
-from engine.bootstrap import open_catalog, open_engine
+from engine.bootstrap import open_catalog, open_engine, open_observer
 from engine.cli.account import sandbox_origin
+from engine.cli.log_lines import calls_logged_to
 from engine.errors import SettingsError, StorageError
 from engine.runtime.execute import Engine
 from engine.settings import Settings
 from engine.storage.service_token import service_token, service_token_hash
+from engine.telemetry.metrics import Metrics
 
 _HOUSEKEEPING_SECONDS = 60.0
 _DAY = 86_400
@@ -48,10 +50,15 @@ async def _serve(settings: Settings) -> int:
         if settings.sandbox:
             origin = await stack.enter_async_context(sandbox_origin(settings))
             upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
-        engine = await open_engine(settings, catalog=catalog, upstreams=upstreams)
+        if settings.log:
+            stack.enter_context(calls_logged_to(sys.stderr.fileno()))
+        metrics = Metrics()
+        observer = open_observer(settings, metrics)
+        engine = await open_engine(settings, catalog=catalog, upstreams=upstreams, observer=observer)
         stack.push_async_callback(engine.close)
         token = service_token_hash(service_token(settings))
-        app = create_app(engine, settings, token_hashes=[token], lifespan=_lifespan(engine, settings))
+        lifespan = _lifespan(engine, settings)
+        app = create_app(engine, settings, token_hashes=[token], lifespan=lifespan, metrics=metrics)
         gc.collect()
         gc.freeze()  # the catalogue lives as long as the process: the collector need not walk it
         return await _listen(app, settings, len(catalog.integrations))

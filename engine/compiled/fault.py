@@ -8,7 +8,7 @@ Path = tuple[str | int, ...]
 
 
 class Fault(Exception):
-    """`offset` and `length` mark the culprit inside the text of the scalar.
+    """`offset` and `length` mark the culprit inside the text of the scalar; length 0: it is the value as a whole.
 
     `below` leads on to that scalar, where it is inside of what was compiled; `key`: it is the key that is wrong.
     """

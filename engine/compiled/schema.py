@@ -95,7 +95,7 @@ def _issues(error: Any, raw: Mapping[str, Any]) -> Iterator[Issue]:
     params = error.kind.as_dict()
     if keyword == "required":
         yield Issue("is required", (*path, params["property"]))
-    elif keyword in ("additionalProperties", "unevaluatedProperties"):
+    elif keyword == "additionalProperties":
         known = _known_fields(raw, error.schema_path)
         for name in params["unexpected"]:
             yield _unknown_field(path, name[:_LONGEST_NAME], known)
@@ -148,7 +148,7 @@ _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "not": lambda _: "has a form that is not allowed",
     "propertyNames": lambda _: "has a field whose name is not allowed",
     "contains": lambda _: "lacks an element that must be there",
-    "falseSchema": lambda _: "is not allowed here",
+    "falseSchema": lambda _: "must have no fields",
 }
 
 

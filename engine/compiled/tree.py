@@ -79,7 +79,7 @@ class _Compiler:
         return lambda _scope: node
 
     def _fault(self, path: Path, code: str, message: str, hint: str = "", *, key: bool = False) -> None:
-        self.leaves.report(path, Fault(code, message, hint, key=key))
+        self.leaves.report(path, Fault(code, message, hint, length=0, key=key))
 
     def _leaf(self, text: str, path: Path) -> Evaluate:
         leaves = self.leaves

@@ -12,7 +12,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class OpenCircuit:
-    """A host that is not called. `since` is epoch seconds of the last failed call; in `retry_in` seconds one may try."""
+    """A host that is not called. `since`: epoch seconds of the last failed call; one may try in `retry_in` seconds."""
 
     integration_id: str
     host: str

@@ -28,6 +28,8 @@ async def confirm(call: Call, plan: Confirm, error: CallError, steps: Steps, max
     scope = Scope({"input": call.scope["input"], "vars": call.scope["vars"]})
     try:
         asked = plan.input(scope)
+        # Whatever the look shows, the caller can look again: the code it goes by may be ours, derived.
+        error.details["next"] = {"actionId": plan.action_id, "input": asked}
         data = await _look(call, plan, asked, steps, max_bytes)
         scope = scope.having(data=data)
         found = holds(plan.found(scope))
@@ -41,8 +43,6 @@ async def confirm(call: Call, plan: Confirm, error: CallError, steps: Steps, max
     if output is not None:
         return Reply(call.scope, None, Verdict(None, output=lambda _scope: output))
     error.details["found"] = found
-    if found:
-        error.details["next"] = {"actionId": plan.action_id, "input": asked}
     raise error
 
 

@@ -90,7 +90,8 @@ class Engine:
         _hide(trail)
         latency_ms = round((self.clock.monotonic() - started) * 1000)
         if self.wires.observer is not None:
-            call_ended(self.wires.observer, self.catalog, trail, command.action_id, created_at, latency_ms)
+            asked = command.action_id
+            call_ended(self.wires.observer, self.catalog, trail, asked, at=created_at, latency_ms=latency_ms)
         await self._note_status(trail)
         await self._log(command, trail, created_at, latency_ms)
         problem = problem_of(trail.error) if trail.error else None

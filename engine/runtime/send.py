@@ -119,18 +119,18 @@ async def _attempt(work: _Work) -> response.Reply:
     if opened is not None:
         await breaker.probe(wires.state, circuit, opened, now)
         work.is_probe = True
-    call.tally.begin(wires.clock.monotonic())
+    call.tally.begin(work.step.step_id, host, now, wires.clock.monotonic())
     try:
         answer = await _transmit(work, request, host, remaining)
         call.tally.heard(answer)
         reply = _read(work, answer, request.url)
     except CallError as error:
-        attempt_ended(wires.observer, call, work.step.step_id, request, host, now, wires.clock.monotonic(), error)
+        attempt_ended(wires.observer, call, request, error, wires.clock.monotonic())
         if error.code == "RATE_LIMITED" and error.retry_after_ms:
             await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
         work.circuit, work.heard = circuit, error.code
         raise
-    attempt_ended(wires.observer, call, work.step.step_id, request, host, now, wires.clock.monotonic(), None)
+    attempt_ended(wires.observer, call, request, None, wires.clock.monotonic())
     work.circuit, work.heard = circuit, None
     return reply
 

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Tally:
-    """Shared by a call and its logins and looks. `http_status`: of the last request's answer; times are monotonic."""
+    """Shared by a call and its logins and looks: how many attempts, and the present or last one.
+
+    `http_status`: of its answer. `at`: epoch seconds; `began` and `ended`: monotonic.
+    """
 
     attempts: int = 0
+    step_id: str = ""
+    host: str = ""
     http_status: int | None = None
     received: int = 0
+    at: float = 0.0
     began: float = 0.0
     ended: float | None = None
     events: tuple[AttemptEvent, ...] = ()
@@ -32,25 +38,19 @@ class Tally:
         """An attempt that ends before it is sent has no answer."""
         self.http_status, self.received = None, 0
 
-    def begin(self, monotonic: float) -> None:
+    def begin(self, step_id: str, host: str, at: float, monotonic: float) -> None:
         self.attempts += 1
-        self.began = monotonic
+        self.step_id, self.host = step_id, host
+        self.at, self.began = at, monotonic
 
     def heard(self, answer: Response) -> None:
         self.http_status, self.received = answer.status, len(answer.body)
 
 
 def attempt_ended(
-    observer: Observer | None,
-    call: Call,
-    step_id: str,
-    request: Request,
-    host: str,
-    at: float,
-    monotonic: float,
-    error: CallError | None,
+    observer: Observer | None, call: Call, request: Request, error: CallError | None, monotonic: float
 ) -> None:
-    """`at`: when the attempt began, epoch seconds; `monotonic`: now. `error` None = it counts as a success."""
+    """`error` None = it counts as a success; `monotonic`: now."""
     tally = call.tally
     if observer is not None:
         since = call.started if tally.ended is None else tally.ended
@@ -62,14 +62,14 @@ def attempt_ended(
             account.integration.integration_id,
             call.action.action_id,
             account.connection.connection_id,
-            step_id,
+            tally.step_id,
             tally.attempts,
             call.signs_in,
-            at,
+            tally.at,
             (tally.began - since) * 1000,
             (monotonic - tally.began) * 1000,
             request.method,
-            masker.text(host),
+            masker.text(tally.host),
             tally.http_status,
             error.code if error else None,
             masker.text(provider_code) if provider_code else None,
@@ -81,7 +81,9 @@ def attempt_ended(
     tally.ended = monotonic
 
 
-def call_ended(observer: Observer, catalog: Catalog, trail: Trail, action_id: str, at: float, latency_ms: int) -> None:
+def call_ended(
+    observer: Observer, catalog: Catalog, trail: Trail, action_id: str, *, at: float, latency_ms: int
+) -> None:
     """`trail` is masked by now; `action_id` is what the caller asked for, and shown only where it exists."""
     connection, error = trail.connection, trail.error
     tally = trail.call.tally if trail.call is not None else None

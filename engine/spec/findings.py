@@ -28,7 +28,7 @@ class Findings:
         path = (*path, *fault.below)
         if fault.key:
             self.add(path, fault.code, fault.message, fault.hint, key=True)
-        elif fault.below:
+        elif fault.below or not fault.length:
             self.add(path, fault.code, fault.message, fault.hint)
         else:
             self._add(path, fault.code, fault.message, fault.hint, offset=fault.offset, length=fault.length)

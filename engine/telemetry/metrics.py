@@ -83,7 +83,7 @@ class Metrics:
             ),
         ]
         if open_circuits is not None:
-            counts = {(name,): count for name, count in open_circuits.items()}
+            counts: dict[Labels, int] = {(name,): count for name, count in open_circuits.items()}
             families.append(
                 prometheus.gauge("integrations_circuits_open", "Hosts not called for now.", ("integration",), counts)
             )

@@ -56,7 +56,12 @@ def test_what_a_schema_names_exists_and_what_it_requires_is_surely_there(path: A
         (("inptu",), "NAME001", 'unknown name "inptu" in a request', 'did you mean "input"?'),
         (("input", "nte"), "NAME002", 'unknown name "input.nte"', 'did you mean "input.note"?'),
         (("input", "to", "nmae"), "NAME002", 'unknown name "input.to.nmae"', 'did you mean "input.to.name"?'),
-        (("input", "items", 0, "sk"), "NAME002", 'unknown name "input.items.0.sk"', "known: input.items.0.sku"),
+        (
+            ("input", "items", 0, "sk"),
+            "NAME002",
+            'unknown name "input.items.0.sk"',
+            'did you mean "input.items.0.sku"?',
+        ),
         (("call", "epoch"), "NAME002", 'unknown name "call.epoch"', "known: call.now"),
     ],
 )

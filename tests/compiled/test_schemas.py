@@ -83,8 +83,14 @@ def test_every_issue_is_found_at_its_path() -> None:
 def test_a_field_name_of_the_callers_own_is_capped() -> None:
     issues = Schema({"additionalProperties": {"type": "integer"}}).check({"k" * 5000: SECRET})
     assert [len(str(issue.path[0])) for issue in issues] == [64]
-    issues = Schema({"additionalProperties": False}).check({"k" * 5000: SECRET})
+    issues = Schema({"additionalProperties": False, "properties": {"a": {}}}).check({"k" * 5000: SECRET})
     assert [len(str(issue.path[0])) for issue in issues] == [64]
+
+
+def test_where_no_field_is_allowed_that_is_said() -> None:
+    assert Schema({"additionalProperties": False}).check({"a": SECRET}) == (Issue("must have no fields"),)
+    closed = Schema({"additionalProperties": False, "properties": {}})
+    assert closed.check({"a": SECRET}) == (Issue("unknown field", ("a",)),)
 
 
 @pytest.mark.parametrize("value", [b"bytes", {1: 2}, "\ud800", {"a": object()}])
@@ -99,7 +105,7 @@ def test_whole_numbers_of_any_size_are_integers(value: Any) -> None:
     assert schema.check(schema.fill(value)) == ()
 
 
-# --- a reference: jsonschema for Python --------------------------------------------------------------------------------
+# --- a reference: jsonschema for Python ----------------------------
 
 keywords = st.fixed_dictionaries(
     {},
@@ -155,7 +161,7 @@ def test_valid_is_what_the_reference_calls_valid(schema: Any, value: Any) -> Non
     assert (Schema(schema).check(plain(value)) == ()) is is_valid
 
 
-# --- defaults and whole numbers ------------------------------------------------------------------------------------------
+# --- defaults and whole numbers ------------------------------------
 
 
 def test_defaults_are_filled_in_at_every_depth_and_the_given_value_stays_as_it_is() -> None:
@@ -221,7 +227,7 @@ def test_a_schema_without_defaults_and_numbers_gives_the_value_back(value: Any) 
     assert Schema({"properties": {"a": {"type": "string"}}}).fill(value) is value
 
 
-# --- schemas that can't be used --------------------------------------------------------------------------------------------
+# --- schemas that can't be used ------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,10 @@ _CHANGE: Final = (
     "UPDATE state SET value = ?, version = version + 1, expires_at = ? WHERE key = ? AND version = ? AND expires_at > ?"
 )
 _DELETE: Final = "DELETE FROM state WHERE key = ? AND expires_at > ?"
-_FIND: Final = "SELECT key, value, version, expires_at FROM state WHERE key >= ? AND key < ? AND expires_at > ? ORDER BY key LIMIT ?"
+_FIND: Final = (
+    "SELECT key, value, version, expires_at FROM state WHERE key >= ? AND key < ? AND expires_at > ?"
+    " ORDER BY key LIMIT ?"
+)
 _LAST_CHARACTER: Final = "\U0010ffff"
 _EXPIRE: Final = "DELETE FROM state WHERE rowid IN (SELECT rowid FROM state WHERE expires_at <= ? LIMIT ?)"
 
