@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from engine.settings import Settings
 from engine.spec.load import load_catalog, spec_files
 from engine.storage.ports import Store
 from engine.telemetry.events import Fan, Observer
-from engine.telemetry.lines import JsonLines
-from engine.telemetry.metrics import Metrics
 
 
 def open_registry() -> Registry:
@@ -52,18 +49,13 @@ def open_storage(settings: Settings) -> Store:
     return open_store(settings)
 
 
-def open_observer(settings: Settings, metrics: Metrics) -> Observer:
-    """Figures always, log lines unless they are off, OpenTelemetry where the deployer set it up."""
-    lines = (JsonLines(),) if settings.log else ()
-    return Fan((metrics, *lines, *_open_telemetry()))
-
-
-def _open_telemetry() -> tuple[Observer, ...]:
-    if importlib.util.find_spec("opentelemetry") is None:
-        return ()
-    from engine.telemetry.otel import observers
-
-    return observers()
+def open_observer(*own: Observer) -> Observer:
+    """These observers, and OpenTelemetry where it is installed and the deployer set it up."""
+    try:
+        from engine.telemetry.otel import observers
+    except ModuleNotFoundError:
+        return Fan(own)
+    return Fan((*own, *observers()))
 
 
 async def open_engine(

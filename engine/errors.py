@@ -12,6 +12,7 @@
     │   └── AnswerTooLarge   the answer passed the size cap
     └── StorageError         the store can't do its work
         ├── StorageUnavailable   full disk, read-only, locked for too long: nothing was written
+        │   └── CallNotLogged    … after a write had left for the provider
         ├── StorageCorrupt       a record can't be read or decrypted
         └── VersionConflict      somebody else changed the record first
 
@@ -175,6 +176,10 @@ class StorageError(EngineError):
 
 class StorageUnavailable(StorageError):
     """Full disk, read-only file, lock held for too long, service down: nothing was written."""
+
+
+class CallNotLogged(StorageUnavailable):
+    """A write has left for the provider, and its row or answer could not be stored: it must not be sent again unseen."""
 
 
 class StorageCorrupt(StorageError):

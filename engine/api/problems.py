@@ -16,6 +16,7 @@ from typing import Any
 from engine.api.wire import Reply
 from engine.errors import (
     HTTP_STATUS,
+    CallNotLogged,
     HttpCode,
     Issue,
     RequestError,
@@ -28,6 +29,7 @@ from engine.library import exact
 _log = logging.getLogger("integrations.api")
 
 RETRY_AFTER_SECONDS = 1
+_SENT = "the call has reached the provider already: look there before you repeat it"
 
 
 def problem(code: HttpCode, message: str, issues: Iterable[Issue] = (), headers: Any = ()) -> Reply:
@@ -47,6 +49,8 @@ def reply_to(error: Exception, request_id: str) -> Reply:
         return problem(error.code, str(error), error.issues, headers)
     if isinstance(error, StorageUnavailable):
         _log.error("request %s: the store is not available (%s)", request_id, type(error).__name__)
+        if isinstance(error, CallNotLogged):  # no Retry-After: a repeat might do it twice
+            return problem("SERVICE_UNAVAILABLE", f"the store is not available now, and {_SENT}")
         retry = [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
         return problem("SERVICE_UNAVAILABLE", "the store is not available now; nothing was written", headers=retry)
     if isinstance(error, VersionConflict):

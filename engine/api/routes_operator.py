@@ -18,9 +18,9 @@ from engine.telemetry.prometheus import CONTENT_TYPE
 
 async def metrics(site: Site, _call: Call) -> Reply:
     """Never fails for the store: what this process counted is told all the same."""
-    engine = site.engine
+    found: Counter[str] | None
     try:
-        found = Counter(one.integration_id for one in await open_circuits(engine.store.state, engine.clock.now()))
+        found = Counter(one.integration_id for one in await _open_circuits(site))
     except StorageError:
         found = None
     return Reply(site.metrics.text(found).encode(), content_type=CONTENT_TYPE.encode())
@@ -28,15 +28,18 @@ async def metrics(site: Site, _call: Call) -> Reply:
 
 async def status(site: Site, _call: Call) -> Reply:
     """Always 200: it tells; `/readyz` judges."""
-    store, view = site.engine.store, {"store": "ok", "integrations": len(site.engine.catalog.integrations)}
+    view: dict[str, Any] = {"store": "ok", "integrations": len(site.engine.catalog.integrations)}
     try:
-        await store.lifetime.check()
-        found = await open_circuits(store.state, site.engine.clock.now())
-        view["openCircuits"] = [_circuit(one) for one in found]
-        view["waitingConnections"] = await waiting_connections(store.state)
+        view["openCircuits"] = [_circuit(one) for one in await _open_circuits(site)]
+        view["waitingConnections"] = await waiting_connections(site.engine.store.state)
     except StorageError:
         view["store"] = "unavailable"
     return ok(view)
+
+
+async def _open_circuits(site: Site) -> list[OpenCircuit]:
+    await site.engine.store.lifetime.check()
+    return await open_circuits(site.engine.store.state, site.engine.clock.now())
 
 
 def _circuit(one: OpenCircuit) -> dict[str, Any]:

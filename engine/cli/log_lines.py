@@ -1,7 +1,7 @@
 """Writes log lines to a file descriptor beside the event loop.
 
 A pipe that nobody reads fills up, and a write to it waits without end: calls must not wait with it. So a thread of its
-own writes, a few times a second, and lines beyond what it can hold are dropped and counted.
+own writes, and lines beyond what may wait for it are dropped and counted.
 """
 
 from __future__ import annotations
@@ -9,79 +9,74 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
-from engine.telemetry.lines import LOGGER
+from engine.telemetry.lines import LOGGER, JsonLines
 
-_PAUSE_SECONDS = 0.1
-_LINES_HELD = 10_000
+_WAITING_CHARACTERS = 8 * 1024 * 1024
 _LAST_SECONDS = 2.0
-_WRITE_BYTES = 64 * 1024
 
 
 class LineWriter(logging.Handler):
-    """A handler whose `emit` never waits. `close` gives what is left two seconds."""
+    """A handler whose `emit` never waits. `end` gives what is left two seconds."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._lines: deque[str] = deque()
-        self._dropped = 0
-        self._wake = threading.Event()
-        self._ended = threading.Event()
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._taken = self._written = 0  # characters; the first is counted by callers, the second by the thread
+        self._dropped = self._told = 0  # lines; the same
         # A daemon: one that waits for a full pipe must not hold up the end of the process.
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self._lines) >= _LINES_HELD:
-            self._dropped += 1
+        text = record.getMessage()
+        if self._taken - self._written > _WAITING_CHARACTERS:
+            self._dropped += text.count("\n") + 1
             return
-        self._lines.append(record.getMessage())
-        if not self._wake.is_set():
-            self._wake.set()
+        self._taken += len(text)
+        self._queue.put(text)
 
-    def close(self) -> None:
-        self._ended.set()
-        self._wake.set()
+    def end(self) -> None:
+        """Not `close`: whoever configures logging anew (a server at its start) closes the handlers there are."""
+        self._queue.put(None)
         self._thread.join(_LAST_SECONDS)
-        super().close()
+        self.close()
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            self._wake.wait()
-            self._ended.wait(_PAUSE_SECONDS)  # lets lines gather
-            self._wake.clear()
-            try:
-                self._write_all()
-            except OSError:
-                return  # the reader is gone: from here on the lines are dropped
+        try:
+            while (text := self._queue.get()) is not None:
+                self._write(f"{text}\n")
+                self._written += len(text)
+                if missing := self._dropped - self._told:
+                    self._told += missing
+                    self._write(f'{{"event":"dropped","lines":{missing}}}\n')
+        except OSError:
+            return  # the reader is gone: what comes now waits until it is dropped
 
-    def _write_all(self) -> None:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        dropped, self._dropped = self._dropped, 0
-        if dropped:
-            lines.append(f'{{"event":"dropped","lines":{dropped}}}')
-        lines.append("")
-        text = memoryview("\n".join(lines).encode())
-        while text:
-            text = text[os.write(self._descriptor, text[:_WRITE_BYTES]) :]
+    def _write(self, text: str) -> None:
+        left = memoryview(text.encode())
+        while left:
+            left = left[os.write(self._descriptor, left) :]
 
 
 @contextmanager
-def calls_logged_to(descriptor: int) -> Iterator[None]:
-    """Lines of calls go to this descriptor, and nowhere else, inside the block."""
+def calls_logged_to(descriptor: int) -> Iterator[JsonLines]:
+    """An observer whose lines go to this descriptor, and nowhere else, inside the block."""
+    lines = JsonLines()
     logger, writer = logging.getLogger(LOGGER), LineWriter(descriptor)
     level, propagated = logger.level, logger.propagate
     logger.addHandler(writer)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        yield
+        yield lines
     finally:
+        lines.flush()
         logger.removeHandler(writer)
         logger.setLevel(level)
         logger.propagate = propagated
-        writer.close()
+        writer.end()

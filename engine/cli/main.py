@@ -42,8 +42,9 @@ def _complain(message: str) -> None:
 
 
 def _texts(error: SpecError) -> dict[str, str]:
+    """The texts that the findings point into; a spec that can't be read has none."""
     files = {diagnostic.position.file for diagnostic in error.diagnostics}
-    return {file: Path(file).read_text("utf-8", "replace") for file in files}
+    return {file: Path(file).read_text("utf-8", "replace") for file in files if Path(file).is_file()}
 
 
 def _settings(given: argparse.Namespace) -> Settings:

@@ -50,10 +50,9 @@ async def _serve(settings: Settings) -> int:
         if settings.sandbox:
             origin = await stack.enter_async_context(sandbox_origin(settings))
             upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
-        if settings.log:
-            stack.enter_context(calls_logged_to(sys.stderr.fileno()))
         metrics = Metrics()
-        observer = open_observer(settings, metrics)
+        lines = [stack.enter_context(calls_logged_to(sys.stderr.fileno()))] if settings.log else []
+        observer = open_observer(metrics, *lines)
         engine = await open_engine(settings, catalog=catalog, upstreams=upstreams, observer=observer)
         stack.push_async_callback(engine.close)
         token = service_token_hash(service_token(settings))

@@ -20,11 +20,14 @@ from engine.library.tables import Table
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`fields` None = any key. `sure`: the value is always there. `element`: what a list holds."""
+    """`fields` None = any key; `is_open`: any key besides them too. `sure`: the value is always there. `element`: what
+    a list holds.
+    """
 
     fields: Mapping[str, Shape] | None = None
     sure: bool = False
     element: Shape | None = None
+    is_open: bool = False
 
 
 ANY = Shape()
@@ -48,8 +51,7 @@ def shape_of(schema: Mapping[str, Any], *, sure: bool = False) -> Shape:
         name: shape_of(sub, sure=name in required or "default" in sub) if isinstance(sub, Mapping) else ANY
         for name, sub in properties.items()
     }
-    is_open = schema.get("additionalProperties", False) is not False
-    return Shape(None if is_open else fields, sure, element)
+    return Shape(fields, sure, element, is_open=schema.get("additionalProperties", False) is not False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Names:
         if isinstance(step, int):
             return replace(shape.element, sure=False) if shape.element else ANY
         if shape.fields is None:
+            return ANY
+        if step not in shape.fields and shape.is_open:
             return ANY
         if step not in shape.fields:
             dotted = ".".join(str(p) for p in parent)

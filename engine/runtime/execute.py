@@ -20,7 +20,7 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
-from engine.errors import CallError, EngineError, StorageError, VersionConflict
+from engine.errors import CallError, CallNotLogged, EngineError, StorageError, StorageUnavailable, VersionConflict
 from engine.model import Answer, Command, Connection, Problem
 from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
@@ -61,9 +61,18 @@ class Engine:
     async def execute(self, command: Command) -> Answer:
         """Run one action. What goes wrong in the call is in the answer.
 
-        Raises `RequestError` for what never becomes a call, and `StorageError` when the log can't be written.
+        Raises `RequestError` for what never becomes a call, and `StorageError` when the log can't be written
+        (`CallNotLogged` when a write has left by then).
         """
         trail = Trail(self.clock.ulid(), await self.accounts.connection_of(command))
+        try:
+            return await self._under_key(command, trail)
+        except StorageUnavailable as failure:
+            if trail.call is None or not trail.call.sent or trail.call.action.effect == "read":
+                raise
+            raise CallNotLogged(str(failure)) from failure
+
+    async def _under_key(self, command: Command, trail: Trail) -> Answer:
         if command.idempotency_key is None:
             return await self.run(command, trail)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -77,7 +78,8 @@ def spec_files(folders: Iterable[Path]) -> list[Path]:
         elif (folder / SPEC).is_file():
             found.append(folder / SPEC)
         else:
-            found.extend(sorted(folder.glob(f"*/{SPEC}")))
+            # lexists: a link that leads nowhere is told, not passed over
+            found.extend(sorted(path for place in folder.glob("*") if os.path.lexists(path := place / SPEC)))
     return found
 
 

@@ -41,6 +41,7 @@ async def test_a_row_shows_the_call(api, log, connection):
         "input": {"weight": 0},
         "output": {"weight": 0},
         "status": "success",
+        "attempts": 0,
         "latencyMs": 12,
         "callerService": "agent",
         "createdAt": good["createdAt"],

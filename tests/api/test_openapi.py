@@ -64,7 +64,7 @@ async def test_every_described_operation_answers(api, connection):
     """None is a 404 of an unknown path or a 405: the router knows all that the document promises."""
     for method, path, _ in _described():
         answer = await api.request(method, re.sub(r"\{\w+\}", "x", path))
-        assert answer.json().get("message", "") != "no such path; GET /openapi.json lists them all"
+        assert "no such path; GET /openapi.json lists them all" not in answer.text
         assert answer.status_code != 405
 
 

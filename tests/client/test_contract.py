@@ -15,7 +15,7 @@ from tests.api.serving import serving
 from tests.api.support import CANARY, TOKEN
 
 CONTRACT = Path(__file__).resolve().parents[2] / "client" / "contract"
-_OURS = ("catalog.getLogo", "health.live", "health.ready", "openapi.get")
+_OURS = ("catalog.getLogo", "health.live", "health.ready", "metrics.get", "openapi.get", "status.get")
 _SECONDS = 120
 
 

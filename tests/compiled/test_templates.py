@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.compiled.fault import EvaluationError
+from engine.compiled.expressions import Part, parse
+from engine.compiled.fault import EvaluationError, Fault
 from engine.compiled.names import Names, Shape, shape_of
 from engine.compiled.template import compile_template, is_template, paths_of, surely_present
 from engine.library.absent import ABSENT
@@ -308,6 +310,23 @@ def test_the_names_that_a_template_reads_are_known_without_running_it() -> None:
         ("steps", "s", "outputs", "o"),
     ]
     assert paths_of("literal") == []
+
+
+@given(
+    st.lists(st.sampled_from(["a", "if", "not", "x1", "_y", "true", "in", "none", "is", "é"]), min_size=1, max_size=4)
+)
+def test_a_plain_path_is_read_as_jinja_reads_it(words: list[str]) -> None:
+    """Paths do not pass through Jinja's parser: its words (`if`, `true`) must mean the same all the same."""
+    text = "{{ " + ".".join(words) + " }}"
+    try:
+        wanted: Any = jinja2.Environment().parse(text).body[0].nodes[0]  # type: ignore[attr-defined]
+    except jinja2.TemplateSyntaxError:
+        wanted = None
+    try:
+        found: Any = parse(Part(text[2:-2], 2))
+    except Fault:
+        found = None
+    assert found == wanted
 
 
 KNOWN = Names(

@@ -19,66 +19,84 @@ import pytest
 
 from engine.compiled.schema import Schema
 from engine.locations import schemas_dir
+from engine.spec.build import build_integration
+from engine.spec.findings import Findings
 from engine.spec.source import read
-from tests.spec.compiling import compiled, marked
+from tests.spec.compiling import compiled, marked, registry
 
 LANGUAGE = json.loads((schemas_dir() / "integration.schema.json").read_bytes())
 EVERYTHING = (Path(__file__).parent / "executed" / "everything.yaml").read_text(encoding="utf-8")
 
 Place = tuple[str | int, ...]
 
-LATER: dict[tuple[str, str], dict[str, Any]] = {
-    ("", "webhooks"): {"webhooks": {"scope": "connection", "verify": [{"scheme": "refuse"}], "events": [{"ignore": True}]}},
-    ("", "app"): {"app": {"type": "object", "properties": {"clientId": {"type": "string"}}}},
-    ("", "logoUrl"): {"logoUrl": "https://acme.test/logo.svg"},
-    ("method", "authorize"): {"authorize": {"url": "https://acme.test/authorize"}},
-    ("method", "callback"): {"callback": {"capture": {"accountId": "query.id"}}},
-    ("method", "exchange"): {"exchange": {"request": {"url": "https://acme.test/token"}}},
-    ("method", "refresh"): {"refresh": {"request": {"url": "https://acme.test/token"}}},
-    ("method", "revoke"): {"revoke": {"request": {"url": "https://acme.test/revoke"}}},
-    ("method", "scopes"): {"scopes": {"request": ["read"]}},
-    ("token", "refresh"): {"refresh": "body.refresh"},
-    ("token", "refreshExpiresIn"): {"refreshExpiresIn": "body.ttl"},
-    ("token", "scope"): {"scope": "body.scope"},
-    ("token", "verify"): {"verify": [{"scheme": "refuse"}]},
-    ("login step", "onError"): {"onError": "continue"},
-    ("action", "pagination"): {
-        "pagination": {"kind": "cursor", "into": "query.after", "next": "body.next", "items": "body.rows"}
-    },
-    ("action", "needsScopes"): {"needsScopes": ["read"]},
-    ("test", "capture"): {"capture": {"accountId": "body.id"}},
-    ("verification", "plugin"): {"plugin": "acme_mac", "given": "body.mac"},
-    ("part", "text"): {"text": "words"},
+LATER: dict[tuple[str, str], tuple[Place, Any]] = {
+    ("", "webhooks"): ((), {"scope": "connection", "verify": [{"scheme": "refuse"}], "events": [{"ignore": True}]}),
+    ("", "app"): ((), {"type": "object", "properties": {"clientId": {"type": "string"}}}),
+    ("", "logoUrl"): ((), "https://acme.test/logo.svg"),
+    ("/$defs/method", "authorize"): (("auth", 2), {"url": "https://acme.test/authorize"}),
+    ("/$defs/method", "callback"): (("auth", 2), {"capture": {"accountId": "query.id"}}),
+    ("/$defs/method", "exchange"): (("auth", 2), {"request": {"url": "https://acme.test/token"}}),
+    ("/$defs/method", "refresh"): (("auth", 2), {"request": {"url": "https://acme.test/token"}}),
+    ("/$defs/method", "revoke"): (("auth", 2), {"request": {"url": "https://acme.test/revoke"}}),
+    ("/$defs/method", "scopes"): (("auth", 2), {"request": ["read"]}),
+    ("/$defs/method/properties/token", "refresh"): (("auth", 0, "token"), "body.refresh"),
+    ("/$defs/method/properties/token", "refreshExpiresIn"): (("auth", 0, "token"), "body.ttl"),
+    ("/$defs/method/properties/token", "scope"): (("auth", 0, "token"), "body.scope"),
+    ("/$defs/method/properties/token", "verify"): (("auth", 0, "token"), [{"scheme": "refuse"}]),
+    ("/$defs/action", "pagination"): (
+        ("actions", 0),
+        {"kind": "cursor", "into": "query.after", "next": "body.next", "items": "body.rows"},
+    ),
+    ("/$defs/action", "needsScopes"): (("actions", 0), ["read"]),
+    ("/$defs/test", "capture"): (("test",), {"accountId": "body.id"}),
+    ("/$defs/verification", "plugin"): (("actions", 0, "verifyAnswer", 0), "acme_mac"),
+    ("/$defs/part", "text"): (("actions", 2, "steps", 5, "request", "multipart", "file"), "words"),
 }
-"""Keys that are not executed yet, with a block that uses each."""
+"""Keys that are not executed yet: where one can stand in everything.yaml, and its value there."""
 
-BLOCKS: dict[str, Place] = {
-    "": (),
-    "method": ("auth", 2),
-    "token": ("auth", 0, "token"),
-    "login step": ("auth", 1, "obtain", "steps", 0),
-    "action": ("actions", 0),
-    "test": ("test",),
-    "verification": ("actions", 0, "verifyAnswer", 0),
-    "part": ("actions", 2, "steps", 5, "request", "multipart", "file"),
-}
-"""Where each block stands in everything.yaml."""
+ELSEWHERE: list[tuple[Place, str, Any]] = [
+    (("auth", 0, "obtain", "steps", 0), "onError", "continue"),
+    (("auth", 2), "token", {"access": "body.token"}),
+    (("auth", 2), "capture", {"accountId": "body.id"}),
+    (("auth", 2), "errors", [{"status": 401, "code": "AUTH_FAILED"}]),
+    (("test", "orElse"), "capture", {"accountId": "body.id"}),
+    (("verifyAnswer", 0, "also", 0), "plugin", "acme_mac"),
+]
+"""Keys that are executed in other places, not in these."""
+
+WITH_LATER = {("/$defs/verification", "fields"), ("/$defs/verification", "extra")}
+"""Keys that can stand only beside one that is not executed."""
 
 VARIANTS: list[dict[Place, Any]] = [
     {},
     {("http", "envelope"): {"form": {"data": "{{ payload }}"}}},
     {("errors", 2, "other"): {"code": "REJECTED"}},
+    {("actions", 0, "partial"): {"each": "body.rows", "failed": "item.error", "code": "REJECTED"}},
 ]
 """What can't stand beside what everything.yaml has: values put over its own."""
 
 
-def everything(variant: Mapping[Place, Any] = {}) -> Any:  # noqa: B006 - never changed
-    source, found = read("everything.yaml", EVERYTHING)
-    assert source is not None, found
-    value = copy.deepcopy(source.value)
-    for path, part in variant.items():
+ONLY_ONE_VALUE = {("", "specVersion"), ("/$defs/formSchema", "additionalProperties")}
+"""Keys that can say one thing only, which also holds without them."""
+
+SOURCE = read("everything.yaml", EVERYTHING)[0]
+
+
+def everything(number: int = 0) -> Any:
+    """The spec of one variant, as data."""
+    assert SOURCE is not None
+    value = copy.deepcopy(SOURCE.value)
+    for path, part in VARIANTS[number].items():
         around(value, path)[path[-1]] = part
     return value
+
+
+def built(value: Any) -> tuple[Any, bool]:
+    """What the builder makes of it, and whether it finds something. The structure is not checked: that takes longer."""
+    assert SOURCE is not None
+    findings = Findings(SOURCE)
+    integration = build_integration(value, findings, registry(), {}, None)
+    return (None, True) if findings.diagnostics else (fingerprint(integration), False)
 
 
 def around(value: Any, path: Place) -> Any:
@@ -89,7 +107,7 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, default=float)
 
 
-# --- what a compiled integration is made of --------------------------------------------------------------------------------
+# --- what a compiled integration is made of ---
 
 
 def fingerprint(value: Any, depth: int = 0) -> Any:
@@ -118,65 +136,126 @@ def fingerprint(value: Any, depth: int = 0) -> Any:
     return repr(value) if isinstance(value, str | int | float | bytes) or value is None else type(value).__name__
 
 
-# --- which keys there are ------------------------------------------------------------------------------------------------------
+# --- which keys there are ---
 
 
-def resolved(node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The node and what it refers to, each with a name; also the branches that only a type chooses between."""
-    while isinstance(node, Mapping):
-        ref = node.get("$ref")
-        name = str(ref).rpartition("/")[2] if isinstance(ref, str) else ""
-        yield name, node
+def pointers(node: Any, pointer: str = "") -> Iterator[tuple[int, str]]:
+    if isinstance(node, dict):
+        yield id(node), pointer
+        for key, child in node.items():
+            yield from pointers(child, f"{pointer}/{key}")
+    elif isinstance(node, list):
+        for i, child in enumerate(node):
+            yield from pointers(child, f"{pointer}/{i}")
+
+
+POINTERS = dict(pointers(LANGUAGE))
+
+
+def parts(node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The nodes that describe one value, with their pointers: itself, what it refers to, what its type chooses."""
+    while isinstance(node, dict):
+        yield POINTERS[id(node)], node
         for branch in ("then", "else"):
-            if isinstance(node.get(branch), Mapping) and "$ref" in node[branch]:
-                yield from resolved(node[branch])
-        node = LANGUAGE["$defs"][name] if name else None
+            if "$ref" in node.get(branch, {}):
+                yield from parts(node[branch])
+        ref = node.get("$ref")
+        node = LANGUAGE["$defs"][ref.rpartition("/")[2]] if ref else None
 
 
-def keys_of(value: Any, node: Any, block: str, path: Place) -> Iterator[tuple[str, str, Place]]:
-    """Each key of the value that the language names: `(block, key, path)`."""
-    name = block
-    for ref, part in resolved(node):
-        name = ref or name
-        if isinstance(value, dict):
-            properties = part.get("properties", {})
-            for key, item in value.items():
-                if key in properties and (properties[key] is True or "not" not in properties[key]):
-                    if not ref or part is node:
-                        yield (_kind(name), key, (*path, key))
-                    yield from keys_of(item, properties[key], f"{_kind(name)}.{key}", (*path, key))
-                elif isinstance(part.get("additionalProperties"), Mapping) and key not in properties:
-                    yield from keys_of(item, part["additionalProperties"], f"{_kind(name)}.*", (*path, key))
-        elif isinstance(value, list) and isinstance(part.get("items"), Mapping):
-            for i, item in enumerate(value):
-                yield from keys_of(item, part["items"], f"{_kind(name)}[]", (*path, i))
+def properties(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: child for key, child in part.get("properties", {}).items() if child is True or "not" not in child}
 
 
-def _kind(name: str) -> str:
-    return name
-
-
-def declared(node: Any, block: str, seen: set[int]) -> Iterator[tuple[str, str]]:
-    """Each key that the language names anywhere below a node: `(block, key)`."""
-    name = block
-    for ref, part in resolved(node):
-        name = ref or name
-        if id(part) in seen:
+def declared(node: Any, seen: set[str]) -> Iterator[tuple[str, str]]:
+    """Each key of the language below a node; not what stands under a key that is not executed."""
+    for pointer, part in parts(node):
+        if pointer in seen:
             continue
-        seen.add(id(part))
-        for key, child in part.get("properties", {}).items():
-            if child is True or "not" in child:
-                continue
-            if (name, key) in {(_block(b), k) for b, k in LATER}:
-                yield (name, key)
-                continue
-            yield (name, key)
-            yield from declared(child, f"{name}.{key}", seen)
-        for key, suffix in (("additionalProperties", ".*"), ("items", "[]")):
-            if isinstance(part.get(key), Mapping):
-                yield from declared(part[key], name + suffix, seen)
+        seen.add(pointer)
+        for key, child in properties(part).items():
+            yield pointer, key
+            if (pointer, key) not in LATER:
+                yield from declared(child, seen)
+        for child in (part.get("additionalProperties"), part.get("items")):
+            yield from declared(child, seen)
 
 
-def _block(name: str) -> str:
-    """The name of a block in the language's schema."""
-    return {"token": "method.token", "login step": "step"}.get(name, name)
+def used(value: Any, node: Any, path: Place = ()) -> Iterator[tuple[str, str, Place]]:
+    """Each key of a spec that the language names, and where it stands."""
+    for pointer, part in parts(node):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key in properties(part):
+                    yield pointer, key, (*path, key)
+                    yield from used(item, part["properties"][key], (*path, key))
+                elif key not in part.get("properties", {}):
+                    yield from used(item, part.get("additionalProperties"), (*path, key))
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                yield from used(item, part.get("items"), (*path, i))
+
+
+def occurrences() -> dict[tuple[str, str], tuple[int, Place]]:
+    """For each key its first place, in the first variant that has it."""
+    found: dict[tuple[str, str], tuple[int, Place]] = {}
+    for number in range(len(VARIANTS)):
+        for pointer, key, path in used(everything(number), LANGUAGE):
+            found.setdefault((pointer, key), (number, path))
+    return found
+
+
+KEYS = occurrences()
+
+
+def test_everything_compiles_without_a_finding() -> None:
+    for number in range(len(VARIANTS)):
+        integration, found = compiled(text_of(everything(number)))
+        assert [str(one) for one in found] == []
+        assert integration is not None
+
+
+def test_every_executed_key_of_the_language_stands_in_everything() -> None:
+    missing = set(declared(LANGUAGE, set())) - KEYS.keys() - LATER.keys() - WITH_LATER
+    assert sorted(missing) == []
+    assert not KEYS.keys() & LATER.keys()
+    assert len(KEYS) > 200
+
+
+@functools.cache
+def whole(number: int) -> Any:
+    return built(everything(number))[0]
+
+
+@pytest.mark.parametrize(("pointer", "key"), sorted(KEYS.keys() - ONLY_ONE_VALUE))
+def test_taking_a_key_away_changes_what_is_compiled_or_is_reported(pointer: str, key: str) -> None:
+    number, path = KEYS[pointer, key]
+    value = everything(number)
+    del around(value, path)[path[-1]]
+    made, is_reported = built(value)
+    assert is_reported or made != whole(number) or compiled(text_of(value))[1], path
+
+
+def with_key(place: Place, key: str, part: Any) -> str:
+    value = everything()
+    block = functools.reduce(lambda inner, step: inner[step], place, value)
+    block[key] = part
+    if key == "text":
+        del block["base64"]
+    if key == "plugin":
+        block.pop("scheme", None)
+        block["given"] = "body.mac"
+    return text_of(value)
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "part"),
+    [(place, key, part) for (_, key), (place, part) in LATER.items()] + ELSEWHERE,
+    ids=lambda part: ".".join(map(str, part)) if isinstance(part, tuple) else str(part)[:20],
+)
+def test_a_key_that_is_not_executed_yet_is_reported_at_the_key(place: Place, key: str, part: Any) -> None:
+    text = with_key(place, key, part)
+    integration, found = compiled(text)
+    assert integration is None
+    assert [(one.code, marked(text, one)) for one in found] == [("SPEC099", f'"{key}"')], [str(one) for one in found]
+    assert f"`{key}`" in found[0].message

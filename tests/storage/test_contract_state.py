@@ -83,6 +83,17 @@ async def test_a_key_may_be_long_but_not_longer_than_promised(store: Store):
         await store.state.put("k" * 513, b"", expected=0, ttl_seconds=60)
 
 
+async def test_records_are_found_by_how_their_keys_begin(store: Store, clock: Clock):
+    for key, seconds in (("a:2", 60), ("a:1", 90), ("a:old", 30), ("a", 60), ("a;", 60), ("b:1", 60), ("a:ố", 60)):
+        await store.state.put(key, key.encode(), expected=0, ttl_seconds=seconds)
+    clock.time += 30
+    found = await store.state.find("a:")
+    assert [key for key, _ in found] == ["a:1", "a:2", "a:ố"]
+    assert found[0][1] == await store.state.get("a:1")
+    assert [key for key, _ in await store.state.find("a:", limit=2)] == ["a:1", "a:2"]
+    assert await store.state.find("c") == []
+
+
 async def test_sealed_bytes_open_only_for_their_tenant_and_context(store: Store):
     await store.vault.prepare("tenant-a")
     sealed = store.vault.seal("tenant-a", "answer|1", b"plain")

@@ -55,6 +55,7 @@ def test_an_empty_environment_gives_the_promised_figures():
         ("INTEGRATIONS_SANDBOX", "true", "sandbox", True),
         ("INTEGRATIONS_ALLOW_PRIVATE", "1", "allow_private", True),
         ("INTEGRATIONS_SPECS_DIRS", "/a:/b", "specs_dirs", (Path("/a"), Path("/b"))),
+        ("INTEGRATIONS_LOG", "off", "log", False),
     ],
 )
 def test_each_variable_sets_its_field(variable: str, text: str, field: str, value: object):

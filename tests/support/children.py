@@ -70,9 +70,7 @@ async def main() -> None:
 def child(*words: object) -> Iterator[subprocess.Popen[str]]:
     """A scene that is ready and waits for a line; it is killed at the end if it still runs."""
     command = [sys.executable, "-m", "tests.support.children", *map(str, words)]
-    process = subprocess.Popen(  # noqa: S603 - our own scene
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

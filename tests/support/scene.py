@@ -19,6 +19,7 @@ from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.execute import Engine
 from engine.settings import Settings
 from engine.storage.ports import ExecutionQuery
+from engine.telemetry.events import Observer
 from tests.support.specs import ID, catalog
 from tests.support.upstream import Handler, Upstream, answer
 
@@ -138,6 +139,7 @@ async def running(
     clock: Clock | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Scene]:
     """An engine that knows these specs, all sent to one upstream, and a connection to the first."""
     async with AsyncExitStack() as stack:
@@ -148,6 +150,7 @@ async def running(
             catalog=compiled,
             clock=clock or Stillstand(),
             upstreams=dict.fromkeys(compiled.integrations, upstream.origin),
+            observer=observer,
         )
         stack.push_async_callback(engine.close)
         made = await connect(engine, str(one["integrationId"]), config=config, credentials=credentials)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from engine.errors import SettingsError
+from engine.errors import SettingsError, StorageError
 from engine.settings import Settings
 from engine.storage.keyring import KeyFile, KeyRing
 from engine.storage.ports import Store
@@ -76,7 +76,8 @@ def open_store(
             migrate(inline)
             inline.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error as error:
-            raise translated(error) from error
+            meaning = translated(error)
+            raise type(meaning)(f"{path}: {meaning}") if isinstance(meaning, StorageError) else meaning from error
         except OSError as error:
             raise SettingsError(f"{path} can't be opened for writing: {error.strerror}") from error
         _note_token(database, settings)

@@ -1,0 +1,182 @@
+"""Log lines: one JSON object per event, nothing secret in it, and never a reason for a call to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import logging.config
+import os
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from engine.cli.log_lines import LineWriter, calls_logged_to
+from engine.telemetry.events import Fan
+from engine.telemetry.lines import LOGGER, JsonLines, line_of
+from engine.telemetry.metrics import Metrics
+from engine.telemetry.otel import Traces
+from tests.support.scene import running
+from tests.support.specs import action, fields, spec, text
+from tests.support.upstream import Reply, Seen, answer
+from tests.telemetry.samples import attempt, call
+
+CANARY = 'canary/+ "4711" of the tests'
+
+
+def read(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_line_is_one_json_object_and_what_is_unknown_is_left_out() -> None:
+    known = json.loads(line_of(call(attempt(), error_code="TIMEOUT", http_status=None)))
+    assert known == {
+        "event": "call",
+        "time": "2026-05-01T01:46:40.250000Z",
+        "executionId": "01JTXK3V9QW8Z2M4N6P8R0S2T4",
+        "tenantId": "tenant-a",
+        "integrationId": "acme-shipping",
+        "actionId": "quote",
+        "connectionId": "connection-1",
+        "status": "success",
+        "latencyMs": 42,
+        "attempts": 1,
+        "errorCode": "TIMEOUT",
+    }
+    tried = json.loads(line_of(attempt(provider_code="a\nb", signs_in=True)))
+    assert (tried["event"], tried["providerCode"], tried["signsIn"]) == ("attempt", "a\nb", True)
+    assert "\n" not in line_of(attempt(provider_code="a\nb"))
+    assert not {"errorCode", "isTest", "traceId"} & tried.keys()
+
+
+async def test_lines_come_in_the_order_of_the_events_and_none_is_lost_at_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    with calls_logged_to(descriptor) as observer:
+        for number in range(2500):
+            observer.attempt(attempt(number=number))
+            observer.call(call(latency_ms=number))
+    os.close(descriptor)
+    found = read(file)
+    assert [line["attempt"] for line in found[::2]] == list(range(2500))
+    assert [line["latencyMs"] for line in found[1::2]] == list(range(2500))
+
+
+async def test_lines_are_written_soon_without_being_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    with calls_logged_to(descriptor) as observer:
+        observer.call(call())
+        for _ in range(500):
+            if file.stat().st_size:
+                break
+            await asyncio.sleep(0.01)
+        assert len(read(file)) == 1
+    os.close(descriptor)
+
+
+async def test_a_server_that_configures_logging_anew_does_not_silence_the_lines(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    before = logging.root.handlers[:]
+    with calls_logged_to(descriptor) as observer:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        observer.call(call())
+    logging.root.handlers[:] = before
+    os.close(descriptor)
+    assert len(read(file)) == 1
+
+
+async def test_without_somebody_who_wants_them_no_line_is_made(caplog: pytest.LogCaptureFixture) -> None:
+    observer = JsonLines()
+    with caplog.at_level(logging.WARNING, LOGGER):
+        observer.call(call())
+        observer.flush()
+    assert caplog.records == []
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_is_dropped_is_told() -> None:
+    reader, writer = os.pipe()
+    handler = LineWriter(writer)
+    text = "\n".join(["x" * 999] * 1000)  # a megabyte
+    for _ in range(20):
+        handler.emit(logging.LogRecord(LOGGER, logging.INFO, "", 0, text, None, None))
+    received = b""
+    while b"dropped" not in received:
+        received = received[-100:] + os.read(reader, 1 << 20)
+    handler.end()
+    os.close(writer)
+    received += os.read(reader, 1 << 20)
+    os.close(reader)
+    dropped = json.loads(received[received.index(b'{"event"') :].splitlines()[0])
+    assert dropped["event"] == "dropped"
+    assert 0 < dropped["lines"] < 20_000
+
+
+def test_a_reader_that_is_gone_does_no_harm() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    handler = LineWriter(writer)
+    for _ in range(3):
+        handler.emit(logging.LogRecord(LOGGER, logging.INFO, "", 0, "line", None, None))
+    handler.end()
+    os.close(writer)
+
+
+# ---------------------------------------------------------------- canary
+
+
+def _spellings(secret: str) -> list[str]:
+    raw = secret.encode()
+    return [
+        secret,
+        urllib.parse.quote(secret, safe=""),
+        urllib.parse.quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        *(base64.b64encode(b"\0" * ahead + raw).decode()[4:-4] for ahead in range(3)),
+    ]
+
+
+def _echo(seen: Seen) -> Reply:
+    """A provider that repeats all it was told, wherever it can."""
+    said = f"{seen.headers.get('authorization')} {seen.query} {seen.body.decode()}"
+    return answer({"code": f"E {CANARY}", "why": said}, 422, x_request_id=CANARY)
+
+
+async def test_no_secret_and_nothing_of_the_input_is_in_any_line_figure_or_span(tmp_path: Path) -> None:
+    exporter, tracers, metrics = InMemorySpanExporter(), TracerProvider(), Metrics()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    file = tmp_path / "lines"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    shout = action(
+        inputSchema=fields(("note", "receiverPhone"), note=text(), receiverPhone=text()),
+        request={
+            "method": "GET",
+            "path": "/shout/{{ input.note }}",
+            "query": {"phone": "{{ input.receiverPhone }}"},
+        },
+    )
+    made = spec(shout, answer={"code": "body.code", "message": "body.why"})
+    made["auth"][0]["apply"] = {
+        "headers": {"Authorization": "Bearer {{ credentials.apiKey | base64 }}"},
+        "query": {"key": "{{ credentials.apiKey }}"},
+    }
+    with calls_logged_to(descriptor) as observer:
+        everybody = Fan((observer, metrics, Traces(tracers)))
+        async with running(tmp_path, made, _echo, credentials={"apiKey": CANARY}, observer=everybody) as scene:
+            await scene.call("quote", {"note": "note-of-the-input", "receiverPhone": "0900000001"})
+            assert scene.seen == 1
+    os.close(descriptor)
+    spans = " ".join(span.to_json() for span in exporter.get_finished_spans())
+    everything = file.read_text() + metrics.text({}) + spans
+    assert "INVALID_INPUT" in everything
+    assert "E ***" in everything
+    for secret in (*_spellings(CANARY), "note-of-the-input", "0900000001", "/shout"):
+        assert secret not in everything
+    tracers.shutdown()
