@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.catalog import Catalog
+from engine.diagnostics import unknown
 from engine.errors import SettingsError
 from engine.library import LIBRARY
 from engine.locations import plugins_dir, schemas_dir, specs_dir
@@ -58,6 +59,14 @@ def open_observer(*own: Observer) -> Observer:
     return Fan((*own, *observers()))
 
 
+def _check_upstreams(settings: Settings, catalog: Catalog) -> None:
+    """A misspelt override would send calls to the real provider."""
+    for name in settings.upstreams:
+        if name not in catalog.integrations:
+            what, hint = unknown("integration", name, catalog.integrations)
+            raise SettingsError(f"INTEGRATIONS_UPSTREAMS: {what} ({hint})")
+
+
 async def open_engine(
     settings: Settings,
     *,
@@ -69,6 +78,7 @@ async def open_engine(
 ) -> Engine:
     """An engine as `serve` runs it; close it with `await engine.close()`."""
     catalog = catalog or open_catalog(settings)
+    _check_upstreams(settings, catalog)
     overrides = dict(settings.upstreams if upstreams is None else upstreams)
     store = open_storage(settings)
     wires = Wires(

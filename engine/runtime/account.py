@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from engine.catalog import Catalog, Integration
+from engine.catalog import Catalog, Integration, Method
 from engine.diagnostics import nearest
 from engine.errors import CallError, RequestError
 from engine.model import Command, Connection
 from engine.redact import Masker
+from engine.runtime.limits import Bucket
 from engine.storage.ports import Store
 
 CREDENTIALS = "credentials"
@@ -39,6 +40,10 @@ class Account:
     token_version: int = 0
     reached: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """Hosts by auth method and origin that requests of this account may go to."""
+    method: Method | None = field(default=None, repr=False)
+    """The auth method that holds, once it was chosen."""
+    buckets: dict[str, tuple[Bucket, ...]] = field(default_factory=dict, repr=False)
+    """The limits that count a call of each action."""
 
     @property
     def key(self) -> str:

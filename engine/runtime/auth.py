@@ -23,6 +23,12 @@ from engine.runtime.request import Draft, header_fields
 
 def choose(account: Account) -> Method:
     """The first method that holds. Raises `CallError(AUTH_FAILED)` when what every one needs is missing."""
+    if account.method is None:
+        account.method = _first_that_holds(account)
+    return account.method
+
+
+def _first_that_holds(account: Account) -> Method:
     given = {**account.config, **account.credentials}
     scope = Scope({"config": account.config})
     for method in account.integration.methods:

@@ -192,7 +192,7 @@ class Engine:
     async def _log(self, command: Command, trail: Trail, created_at: float, latency_ms: int) -> None:
         masker = trail.account.masker if trail.account else None
         action = trail.action
-        shows_output = action is not None and trail.error is None
+        written = trail.call.output_json if trail.call is not None and trail.error is None else None
         await self.store.executions.append(
             log.row(
                 command,
@@ -202,7 +202,7 @@ class Engine:
                 latency_ms=latency_ms,
                 shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
                 # No masker: what is answered holds no secret any more.
-                shown_output=log.shown(trail.data, action.mask_output, None) if action and shows_output else None,
+                shown_output=log.shown(trail.data, action.mask_output, None, written) if action and written else None,
                 error=trail.error,
                 shown_details=log.shown_details(trail.error, masker),
                 tally=trail.call.tally if trail.call is not None else None,

@@ -56,12 +56,14 @@ def shown_details(error: CallError | None, masker: Masker | None) -> bytes | Non
     return shown(error.details, mask_fields, masker) if error is not None and error.details else None
 
 
-def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None) -> bytes:
-    """A value as the log may hold it: JSON, masked, at most 64 kB."""
+def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None, written: bytes | None = None) -> bytes:
+    """A value as the log may hold it: JSON, masked, at most 64 kB. `written`: its JSON, where that is there already."""
     try:
-        if len(exact.dumps(value)) > _LARGEST_LOGGED:
-            return _TOO_LARGE  # before masking, which takes milliseconds for a large value
+        if written is not None and len(written) > _LARGEST_LOGGED:
+            return _TOO_LARGE
         text = exact.dumps(mask(value))
+        if len(text) > _LARGEST_LOGGED:
+            return _TOO_LARGE
         # Masking inside written JSON could cut a number or an escape, so a hit masks the data and writes it again.
         if masker is not None and masker.may_hold(text):
             text = exact.dumps(masker.data(mask(value)))

@@ -5,7 +5,7 @@ breaker → limits → sign → transport → classify → again or stop
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -238,7 +238,7 @@ def _block_key(call: Call) -> str:
     return f"blocked:{call.account.key}"
 
 
-def _buckets(work: _Work) -> list[limits.Bucket]:
+def _buckets(work: _Work) -> Sequence[limits.Bucket]:
     """Every limit that counts this attempt, the narrowest first.
 
     What the spec says of the provider counts each request; the action's and the tenant's figures count calls, and
@@ -250,12 +250,18 @@ def _buckets(work: _Work) -> list[limits.Bucket]:
     if call.signs_in or (call.counted and work.attempt == 1):
         return found
     call.counted = True
+    whole = call.account.buckets.get(call.action.action_id)
+    if whole is None:
+        whole = call.account.buckets[call.action.action_id] = _whole(call, found, work.wires.tenant_calls_per_minute)
+    return whole
+
+
+def _whole(call: Call, found: list[limits.Bucket], tenant_calls: int) -> tuple[limits.Bucket, ...]:
     if call.action.rate_limit is not None:
         key = f"limit:{call.account.key}:{call.action.action_id}"
         found.insert(0, limits.Bucket(key, "of this action on this connection", call.action.rate_limit, 60))
     tenant = call.account.connection.tenant_id
-    found.append(limits.Bucket(f"limit:{tenant}", "of this tenant", work.wires.tenant_calls_per_minute, 60))
-    return found
+    return (*found, limits.Bucket(f"limit:{tenant}", "of this tenant", tenant_calls, 60))
 
 
 def _bucket(call: Call, limit: Limit) -> limits.Bucket:

@@ -146,6 +146,7 @@ class Tokens:
         config = {name: value for name, value in captured.items() if name not in secret_names}
         account.config.update(config)
         account.reached.clear()
+        account.method = None
         is_new = any(connection.config.get(name) != value for name, value in config.items())
         if any(account.credentials.get(name) != value for name, value in secrets.items()):
             account.credentials = {**account.credentials, **secrets}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import aiohttp
@@ -98,7 +100,8 @@ class HttpTransport:
                 allow_redirects=False,
                 timeout=limits,
             ) as answer:
-                body = await _read(answer, max_bytes)
+                with _failing_with_the_connection(answer):
+                    body = await _read(answer, max_bytes)
                 return Response(answer.status, _headers(answer), body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise ConnectFailed(_reason(error)) from None
@@ -118,6 +121,33 @@ class HttpTransport:
         if self._opened is not None:
             await self._opened.close()
             await asyncio.sleep(0)  # lets the sockets close before the loop does
+
+
+@contextmanager
+def _failing_with_the_connection(answer: aiohttp.ClientResponse) -> Iterator[None]:
+    """The body fails as soon as its connection is closed before its end.
+
+    The client closes the connection on a malformed chunk without waking who reads: it would wait its whole time.
+    """
+    content, connection = answer.content, answer.connection
+    if content.is_eof() or connection is None or connection.protocol is None:
+        yield
+        return
+
+    def fail(_: object = None) -> None:
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection was closed before the answer was whole"))
+
+    closed = connection.protocol.closed
+    if closed is None:
+        fail()
+        yield
+        return
+    closed.add_done_callback(fail)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(fail)
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:

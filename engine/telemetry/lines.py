@@ -6,7 +6,7 @@
 What is not known is left out. Where the lines go, and whether they go anywhere, is the logger's configuration.
 
 Events are collected for a moment and written together, several lines in one log record: a record each, made between
-other work, costs a call five times as much. What a crash may lose of these lines stands in the execution log.
+other work, costs a call several times as much. What a crash may lose of these lines stands in the execution log.
 """
 
 from __future__ import annotations
