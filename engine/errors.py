@@ -179,7 +179,7 @@ class StorageUnavailable(StorageError):
 
 
 class CallNotLogged(StorageUnavailable):
-    """A write has left for the provider, and its row or answer could not be stored: it must not be sent again unseen."""
+    """A write has left for the provider, and its row or answer could not be stored: look before it is repeated."""
 
 
 class StorageCorrupt(StorageError):

@@ -161,6 +161,7 @@ def _spellings(char: str) -> str:
     if char.isascii() and char.isalnum():
         return char
     escaped = {json.dumps(char)[1:-1], json.dumps(char, ensure_ascii=False)[1:-1], _unicode_escape(char), "\\" + char}
+    escaped |= {json.dumps(text, ensure_ascii=False)[1:-1] for text in escaped}  # JSON written into JSON
     plain = {char, *escaped, *{"+": "-", "/": "_", " ": "+"}.get(char, "")}
     once = {quote(text, safe="") for text in plain} | {quote(text, safe="\\") for text in plain}
     twice = {quote(text, safe="") for text in once}

@@ -174,6 +174,8 @@ class _Compiler:
         left, right, test = node["children"]
         base, condition = self.compile(left, at_root), self.compile(test, False)
         each = self.compile(right, False)
+        if test["type"] == "current" and right["type"] == "identity":
+            return _what_holds(base)
 
         def run(value: Any) -> Any:
             found = base(value)
@@ -240,6 +242,8 @@ class _Compiler:
 
     def _multi_select_list(self, node: Node, at_root: bool) -> Evaluate:
         parts = [self.compile(child, at_root) for child in node["children"]]
+        if not at_root and all(child["type"] == "field" for child in node["children"]):
+            return _fields([child["value"] for child in node["children"]])
         return lambda value: None if value is None else [part(value) for part in parts]
 
     def _multi_select_dict(self, node: Node, at_root: bool) -> Evaluate:
@@ -329,6 +333,27 @@ def _wrong_count(name: str, count: int, span: Span) -> Fault:
 
 def _start_and_length(span: Span) -> Span:
     return span[0], span[1] - span[0]
+
+
+def _what_holds(base: Evaluate) -> Evaluate:
+    """`list[?@]`: the elements that are not false."""
+
+    def run(value: Any) -> Any:
+        found = base(value)
+        return [element for element in found if holds(element)] if isinstance(found, list) else None
+
+    return run
+
+
+def _fields(names: list[str]) -> Evaluate:
+    """`[a, b, c]` of an object."""
+
+    def run(value: Any) -> Any:
+        if isinstance(value, dict):
+            return [value.get(name) for name in names]
+        return None if value is None else [None] * len(names)
+
+    return run
 
 
 def _library_call(function: Function, arguments: list[Evaluate], options: Mapping[str, Evaluate]) -> Evaluate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import CallError
@@ -49,6 +50,15 @@ def row(
         attempts=tally.attempts if tally else 0,
         error_details=shown_details,
     )
+
+
+def masked(command: Command, masker: Masker | None) -> Command:
+    """The command as the log may hold it: a caller may have taken a credential for a reference of its own."""
+    words = (command.action_id, command.caller_service, command.caller_ref)
+    if masker is None or not any(word and masker.text(word) != word for word in words):
+        return command
+    action_id, service, ref = (masker.text(word) if word else word for word in words)
+    return replace(command, action_id=action_id or "", caller_service=service, caller_ref=ref)
 
 
 def shown_details(error: CallError | None, masker: Masker | None) -> bytes | None:

@@ -164,7 +164,7 @@ async def _transmit(work: _Work, request: Request, host: str, remaining: float) 
     except AnswerTooLarge as error:
         raise CallError("PAYLOAD_TOO_LARGE", str(error)) from None
     if origin is not None and SANDBOX_MISS in answer.headers:
-        raise CallError("REJECTED", f"sandbox: {answer.headers[SANDBOX_MISS]}"[:500])
+        raise CallError("REJECTED", call.account.masker.text(f"sandbox: {answer.headers[SANDBOX_MISS]}")[:500])
     return answer
 
 

@@ -21,7 +21,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from tests.support.upstream import Handler, Upstream, answer
+from tests.support.upstream import Handler, Seen, Upstream, answer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = str(Path(sys.executable).parent / "integrations")
@@ -176,8 +176,16 @@ class Provider:
         return self.upstream.origin
 
     @property
-    def seen(self) -> list[Any]:
+    def seen(self) -> list[Seen]:
         return self.upstream.seen
+
+    async def has_seen(self, enough: int) -> None:
+        """Returns when that many requests have come."""
+        for _ in range(1_000):
+            if len(self.seen) >= enough:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"only {len(self.seen)} of {enough} requests came")
 
 
 def connect(client: httpx.Client, integration_id: str, name: str = "Main", **parts: Any) -> str:
@@ -212,8 +220,10 @@ def problem(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
 def traces(secret: str) -> set[str]:
     """Every spelling in which a secret might come out, each long enough to mean it."""
     raw = secret.encode()
-    spellings = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    spellings |= {quote(json.dumps(secret)[1:-1], safe="")}
+    escaped = [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
+    spellings = {secret, *escaped, *(json.dumps(text, ensure_ascii=False)[1:-1] for text in escaped)}
+    spellings |= {encode(text, safe="") for text in list(spellings) for encode in (quote, quote_plus)}
+    spellings |= {quote(text, safe="") for text in list(spellings)}
     for ahead in range(3):
         # Only the characters that are the secret's alone: those at the rims depend on its neighbours.
         whole = base64.b64encode(b"\0" * ahead + raw).decode()

@@ -51,7 +51,11 @@ def test_a_body_that_is_not_json_is_a_400(place: Place, path: str, body: bytes):
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_not_an_object_is_a_400(place: Place, body: bytes):
-    for method, path in (("POST", "/execute"), ("POST", "/connections"), ("PATCH", f"/connections/{place.connection_id}")):
+    for method, path in (
+        ("POST", "/execute"),
+        ("POST", "/connections"),
+        ("PATCH", f"/connections/{place.connection_id}"),
+    ):
         reply = place.client.request(method, path, content=body, headers=JSON)
         assert issues(reply) == {"": "must be object"}
 
@@ -165,7 +169,9 @@ def test_a_body_beyond_the_limit_is_a_413_however_it_comes(place: Place, path: s
     assert execute(place.client, "quote", connectionId=place.connection_id).json()["success"] is True
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"]
+)
 def test_a_body_of_another_type_is_a_415(place: Place, kind: str):
     reply = place.client.post("/execute", content=b'{"a": 1}', headers={"content-type": kind})
     problem(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
@@ -217,7 +223,7 @@ def test_strange_ids_are_a_404(place: Place, strange: str):
 
 @pytest.mark.parametrize("tenant", [None, "", ".", "..", "a/b", "a b", "x" * 129, "tenant:other", "ten%00ant", "é"])
 def test_a_missing_or_strange_tenant_is_a_400_on_every_route_that_needs_one(place: Place, tenant: str | None):
-    paths = routes(place.connection_id, "x") + [("GET", "/connections", None), ("GET", "/executions", None)]
+    paths = [*routes(place.connection_id, "x"), ("GET", "/connections", None), ("GET", "/executions", None)]
     headers = [("Authorization", f"Bearer {place.service.token}")]
     if tenant is not None:
         headers.append(("X-Tenant-Id", tenant))
@@ -237,7 +243,11 @@ def test_a_tenant_given_twice_is_a_400(place: Place):
 def test_without_the_token_nothing_else_is_told(place: Place, given: str | None):
     headers = {"X-Tenant-Id": place.tenant} | ({"Authorization": given} if given is not None else {})
     with httpx.Client(base_url=place.service.url, headers=headers, trust_env=False) as client:
-        for method, path, body in [*routes(place.connection_id, "x"), ("GET", "/nowhere", None), ("PUT", "/execute", 1)]:
+        for method, path, body in [
+            *routes(place.connection_id, "x"),
+            ("GET", "/nowhere", None),
+            ("PUT", "/execute", 1),
+        ]:
             reply = client.request(method, path, json=body)
             problem(reply, 401, "UNAUTHORIZED")
             assert SENT not in reply.text

@@ -81,8 +81,7 @@ async def test_callers_who_hang_up_disturb_nobody(place: Place):
     async with place.service.async_client(place.tenant) as client:
         leaving = [asyncio.create_task(client.post("/execute", json=body)) for _ in range(50)]
         staying = [asyncio.create_task(client.post("/execute", json=body)) for _ in range(50)]
-        while len(place.provider.seen) < 50:
-            await asyncio.sleep(0.01)
+        await place.provider.has_seen(50)
         for task in leaving:
             task.cancel()
         done = await asyncio.gather(*staying)
@@ -101,8 +100,7 @@ async def test_a_stop_lets_running_calls_end(tmp_path: Path):
         body = {"connectionId": connection, "actionId": "quote", "input": {}}
         async with service.async_client() as caller:
             running = [asyncio.create_task(caller.post("/execute", json=body)) for _ in range(40)]
-            while len(provider.seen) < 40:
-                await asyncio.sleep(0.01)
+            await provider.has_seen(40)
             assert await asyncio.to_thread(service.stop) == 0
             replies = await asyncio.gather(*running)
         assert [reply.json()["success"] for reply in replies] == [True] * 40

@@ -51,8 +51,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What `serve` says when it is given all of them at once; it must end by itself."""
     folder = tmp_path_factory.mktemp("hostile")
     for name, (text, _, _) in HOSTILE.items():
-        specs = folder_with(folder, text, name.replace(" ", "-"))
-    done = refused(folder, "--specs", str(specs))
+        folder_with(folder, text, name.replace(" ", "-"))
+    done = refused(folder, "--specs", str(folder / "specs"))
     assert done.returncode == 2, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     assert len(done.stderr) < 200_000
@@ -84,7 +84,9 @@ def test_a_spec_that_is_no_file_is_refused_plainly(tmp_path: Path):
 
 def test_all_findings_of_all_specs_come_at_once(tmp_path: Path):
     specs = folder_with(tmp_path, "specVersion: 1\nintegrationID: acme\n")
-    write_spec(specs, acme(integrationId="acme-two", auth=[{"method": "token", "type": "api_kee", "needs": ["apiKey"]}]))
+    write_spec(
+        specs, acme(integrationId="acme-two", auth=[{"method": "token", "type": "api_kee", "needs": ["apiKey"]}])
+    )
     done = refused(tmp_path, "--specs", str(specs))
     assert done.returncode == 2
     assert "acme/spec.yaml:2:1: error SPEC001" in done.stderr
@@ -114,7 +116,9 @@ def test_expressions_that_reach_for_python_are_refused_where_they_stand(tmp_path
     done = refused(tmp_path, "--specs", str(specs))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    places = [int(at) for at in re.findall(r"acme-shipping/spec\.yaml:1:(\d+): error (?:NAME|EXPR)\d{3}: ", done.stderr)]
+    places = [
+        int(at) for at in re.findall(r"acme-shipping/spec\.yaml:1:(\d+): error (?:NAME|EXPR)\d{3}: ", done.stderr)
+    ]
     for wrong in REFUSED:
         start = text.rindex(wrong) + 1
         assert any(start <= at <= start + len(wrong) for at in places), wrong

@@ -30,9 +30,9 @@ configSchema:
   additionalProperties: false
   required: [apiKey, depot]
   properties:
-    apiKey: {type: string, title: API key, description: The key from the page "Access" of your Skua account., writeOnly: true}
-    depot: {type: string, title: Depot, description: Code of the depot that you hand parcels in at., pattern: '^[A-Z]{3}$'}
-    system: {type: string, title: System, description: Which of the two systems to use., enum: [trial, live], default: live}
+    apiKey: {type: string, title: API key, description: The key from the page "Access" of your account., writeOnly: true}
+    depot: {type: string, title: Depot, description: Code of the depot that takes your parcels., pattern: '^[A-Z]{3}$'}
+    system: {type: string, title: System, description: Which of the two to use., enum: [trial, live], default: live}
 servers:
   default: {by: config.system, trial: https://trial.skua.example/v2, live: https://api.skua.example/v2}
 hosts: [trial.skua.example, api.skua.example]
@@ -43,7 +43,11 @@ auth:
     apply: {headers: {X-Skua-Key: "{{ credentials.apiKey }}"}}
 answer: {code: body.fault.id, message: body.fault.text}
 errors:
-  - {by: code, codes: {NO_BOAT: REJECTED, KEY_UNKNOWN: AUTH_FAILED, TRY_LATER: {code: PROVIDER_UNAVAILABLE, retryable: true}}}
+  - by: code
+    codes:
+      NO_BOAT: REJECTED
+      KEY_UNKNOWN: AUTH_FAILED
+      TRY_LATER: {code: PROVIDER_UNAVAILABLE, retryable: true}
 tables:
   state: {map: {A: waiting, B: at_sea, C: delivered}, other: unknown}
 test: {action: track_parcel, input: {parcelNumber: SK 1/7}}
@@ -99,7 +103,11 @@ actions:
       method: POST
       path: /parcels
       headers: {Skua-Once: "{{ call.key }}"}
-      json: {from: "{{ config.depot }}", to: "{{ input.harbour }}", weight: {g: "{{ input.grams }}"}, name: "{{ input.receiver }}"}
+      json:
+        from: "{{ config.depot }}"
+        to: "{{ input.harbour }}"
+        weight: {g: "{{ input.grams }}"}
+        name: "{{ input.receiver }}"
     output: {parcelNumber: text(body.number), price: body.price}
 """
 
@@ -214,7 +222,10 @@ def test_it_stands_in_the_catalogue(sandbox: Sandbox):
 
 def test_its_actions_show_their_schemas(sandbox: Sandbox):
     actions = sandbox.client.get(f"/catalog/{ID}/actions").json()["actions"]
-    assert [(one["actionId"], one["category"]) for one in actions] == [("track_parcel", "read"), ("book_parcel", "write")]
+    assert [(one["actionId"], one["category"]) for one in actions] == [
+        ("track_parcel", "read"),
+        ("book_parcel", "write"),
+    ]
     track = sandbox.client.get(f"/catalog/{ID}/actions/track_parcel").json()
     assert track["rateLimit"] == 30
     assert track["inputSchema"]["properties"]["language"]["enum"] == ["en", "is"]
@@ -240,7 +251,8 @@ def test_it_connects_and_proves_its_key(sandbox: Sandbox):
     proof = sandbox.client.post(f"/connections/{sandbox.connection_id}/test").json()
     assert proof["success"] is True, proof
     wrong = sandbox.client.post(
-        "/connections", json={"integrationId": ID, "name": "x", "config": {"depot": "rvk"}, "credentials": {"apiKey": KEY}}
+        "/connections",
+        json={"integrationId": ID, "name": "x", "config": {"depot": "rvk"}, "credentials": {"apiKey": KEY}},
     )
     [issue] = problem(wrong, 400, "BAD_REQUEST")["data"]["issues"]
     assert issue["path"] == ["config", "depot"]
@@ -282,7 +294,10 @@ def test_what_no_case_fits_names_the_nearest_one(sandbox: Sandbox):
 
 
 def test_against_a_server_it_sends_exactly_what_the_folder_says(specs: Path, tmp_path: Path):
-    flaky: list[Any] = [answer({"fault": {"id": "TRY_LATER", "text": "low tide"}}, 503), answer({"number": 7, "price": 1})]
+    flaky: list[Any] = [
+        answer({"fault": {"id": "TRY_LATER", "text": "low tide"}}, 503),
+        answer({"number": 7, "price": 1}),
+    ]
     with (
         Provider(lambda _seen: flaky.pop(0)) as provider,
         serving(tmp_path / "data", "--specs", str(specs), "--upstream", f"{ID}={provider.origin}") as service,
@@ -298,6 +313,8 @@ def test_against_a_server_it_sends_exactly_what_the_folder_says(specs: Path, tmp
         assert first.json() == {"from": "HUS", "to": "Höfn", "weight": {"g": 10}}
         assert first.headers["skua-once"] == second.headers["skua-once"], "the retry carries the same key"
         flaky.append(answer({"state": "Z"}))
-        done = execute(client, "track_parcel", connectionId=made, input={"parcelNumber": "a/b c?", "events": True}).json()
+        done = execute(
+            client, "track_parcel", connectionId=made, input={"parcelNumber": "a/b c?", "events": True}
+        ).json()
         assert done["data"] == {"state": "unknown"}
         assert provider.seen[-1].target == "/v2/parcels/a%2Fb%20c%3F/state?lang=en&events=true"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.e2e.serving import (
     write_spec,
 )
 from tests.support.specs import ID
+from tests.support.upstream import Reply, Seen, answer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits and capabilities of Linux")
 
@@ -97,57 +98,49 @@ def test_a_write_on_a_full_disk_with_a_key_is_never_sent_twice(place: Place):
     assert len(place.provider.seen) == 1
 
 
-def test_a_write_whose_row_can_not_be_logged_is_not_told_as_if_nothing_happened(place: Place):
-    """The disk fills while the provider works: the 503 must not invite the caller to send the order again."""
-    filled: list[Any] = []
+@contextmanager
+def disk_filling_up(place: Place) -> Iterator[None]:
+    """The disk is full from the moment on when the provider has the request."""
+    with ExitStack() as stack:
 
-    def fill(_seen: object) -> Any:
-        disk = full_disk(place.service)
-        disk.__enter__()
-        filled.append(disk)
-        return place_answer()
+        def fill(_seen: Seen) -> Reply:
+            stack.enter_context(full_disk(place.service))
+            return answer({"ok": True})
 
-    place.provider.answers(fill)
-    try:
+        place.provider.answers(fill)
+        try:
+            yield
+        finally:
+            place.provider.upstream.handler = lambda _seen: answer({"ok": True})
+
+
+def test_a_write_whose_row_can_not_be_logged_is_not_told_as_if_nothing_had_happened(place: Place):
+    """The 503 must not invite the caller to send the order again."""
+    with disk_filling_up(place):
         reply = execute(place.client, "book", connectionId=place.connection_id, input={"order": 1})
-    finally:
-        place.provider.answers(lambda _seen: place_answer())
-        for disk in filled:
-            disk.__exit__(None, None, None)
+    assert len(place.provider.seen) == 1
     body = unavailable(reply)
     assert "nothing was written" not in body["message"]
-    assert "provider" in body["message"]
+    assert "reached the provider" in body["message"]
     assert "retry-after" not in reply.headers
 
 
+def test_a_read_whose_row_can_not_be_logged_may_be_repeated(place: Place):
+    with disk_filling_up(place):
+        reply = execute(place.client, "quote", connectionId=place.connection_id)
+    unavailable(reply)
+    assert reply.headers["retry-after"] == "1"
+    assert execute(place.client, "quote", connectionId=place.connection_id).json()["success"] is True
+
+
 def test_a_key_whose_answer_could_not_be_stored_never_writes_again(place: Place):
-    filled: list[Any] = []
-
-    def fill(_seen: object) -> Any:
-        disk = full_disk(place.service)
-        disk.__enter__()
-        filled.append(disk)
-        return place_answer()
-
-    place.provider.answers(fill)
     ask = {"connectionId": place.connection_id, "input": {"order": 2}, "key": "order-2"}
-    try:
-        unavailable(execute(place.client, "book", **ask))
-    finally:
-        seen = len(place.provider.seen)
-        place.provider.answers(lambda _seen: place_answer())
-        for disk in filled:
-            disk.__exit__(None, None, None)
-    assert seen == 1
+    with disk_filling_up(place):
+        body = unavailable(execute(place.client, "book", **ask))
+        assert "reached the provider" in body["message"]
     again = execute(place.client, "book", **ask)
     assert again.status_code == 409 or again.json()["error"]["code"] == "OUTCOME_UNKNOWN"
-    assert place.provider.seen == []
-
-
-def place_answer() -> Any:
-    from tests.support.upstream import answer
-
-    return answer({"ok": True})
+    assert len(place.provider.seen) == 1
 
 
 @contextmanager
@@ -174,13 +167,9 @@ def test_a_lock_that_somebody_holds_is_a_503_after_a_while_and_reading_goes_on(p
 
 
 def test_a_short_lock_costs_nobody_anything(place: Place):
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(8) as pool:
         with held_lock(place.service):
-            asked = [
-                pool.submit(execute, place.client, "quote", connectionId=place.connection_id) for _ in range(8)
-            ]
+            asked = [pool.submit(execute, place.client, "quote", connectionId=place.connection_id) for _ in range(8)]
             assert place.client.get("/healthz").status_code == 200
         done = [one.result().json() for one in asked]
     assert [one["success"] for one in done] == [True] * 8

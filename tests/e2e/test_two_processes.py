@@ -77,7 +77,9 @@ def test_a_changed_credential_is_used_by_the_next_call_of_the_other(pair: Pair):
     for number in range(1, 9):
         for client in clients:
             assert execute(client, "quote", connectionId=made).json()["success"] is True
-        changed = clients[number % 2].patch(f"/connections/{made}", json={"credentials": {"apiKey": f"key-{number:04}"}})
+        changed = clients[number % 2].patch(
+            f"/connections/{made}", json={"credentials": {"apiKey": f"key-{number:04}"}}
+        )
         assert changed.status_code == 200
         execute(clients[number % 2], "quote", connectionId=made)
         assert pair.provider.seen[-1].headers["x-api-key"] == f"key-{number:04}"

@@ -1,4 +1,4 @@
-"""`--upstream`: the provider's requests arrive elsewhere, whole; whatever comes back is an answer, never an HTTP error."""
+"""`--upstream`: the requests arrive there whole; whatever comes back is an answer, never an HTTP error."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ REFUSALS: dict[str, tuple[Reply, str]] = {
     "503 in HTML": (Reply(503, {"content-type": "text/html"}, b"<h1>down</h1>"), "OUTCOME_UNKNOWN"),
     "200 that is no JSON": (Reply(200, JSON, b'{"a": '), "INVALID_RESPONSE"),
     "200 that is too deep": (Reply(200, JSON, b"[" * 200_000 + b"]" * 200_000), "INVALID_RESPONSE"),
+    "200 with a number of a gigabyte": (Reply(200, JSON, b'{"a": 1e999999999}'), "INVALID_RESPONSE"),
     "200 that is too large": (Reply(200, JSON, b'"' + b"x" * (6 * 1024 * 1024) + b'"'), "PAYLOAD_TOO_LARGE"),
     "200 whose output is too large": (Reply(200, JSON, b'"' + b"x" * (2 * 1024 * 1024) + b'"'), "PAYLOAD_TOO_LARGE"),
     "dropped": (Reply(fault="drop"), "OUTCOME_UNKNOWN"),
@@ -102,7 +103,9 @@ def test_a_read_that_fails_once_is_read_again(place: Place):
     assert len(place.provider.seen) == 3
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b"0", b'""', b"false", b"{}", b'{"a":1.10}', b"12345678901234567890123"])
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b"0", b'""', b"false", b"{}", b'{"a":1.10}', b"12345678901234567890123"]
+)
 def test_small_and_odd_answers_come_through(place: Place, body: bytes):
     place.provider.answers(lambda _seen: Reply(200, JSON, body))
     done = execute(place.client, "quote", connectionId=place.connection_id)
@@ -138,7 +141,9 @@ def test_too_slow_an_answer_is_a_timeout_or_unknown(tmp_path: Path):
             assert client.get(f"/executions/{read['executionId']}").json()["status"] == "timeout"
 
 
-@pytest.mark.parametrize("origin", ["ftp://x", "http://", "127.0.0.1:1", "http://u:p@h", "http://h/path", "http://h?q=1"])
+@pytest.mark.parametrize(
+    "origin", ["ftp://x", "http://", "127.0.0.1:1", "http://u:p@h", "http://h/path", "http://h?q=1"]
+)
 def test_an_origin_that_is_none_ends_the_start(tmp_path: Path, origin: str):
     done = refused(tmp_path, "--upstream", f"{ID}={origin}")
     assert done.returncode == 2

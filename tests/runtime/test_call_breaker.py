@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bootstrap import open_engine
@@ -213,6 +213,7 @@ def test_a_record_that_is_none_is_a_closed_circuit(record: Record | None) -> Non
 MOVES = st.lists(st.tuples(st.sampled_from(["call", "tick"]), st.sampled_from(CODES) | st.none()), max_size=60)
 
 
+@settings(max_examples=40, deadline=None)
 @given(MOVES)
 def test_a_circuit_is_open_exactly_after_ten_failures_in_a_row(moves: list[Any]) -> None:
     """Against a model: a count of failures in a row, and when the last of them was."""

@@ -25,7 +25,11 @@ BOOK = action(
     "book",
     "write",
     inputSchema=fields(note=text(), weight=whole()),
-    request={"method": "POST", "path": "/book", "json": {"note": "{{ input.note }}", "w": "{{ input.weight }}", "k": 1}},
+    request={
+        "method": "POST",
+        "path": "/book",
+        "json": {"note": "{{ input.note }}", "w": "{{ input.weight }}", "k": 1},
+    },
 )
 SPEC = spec(BOOK, action())
 KEY = "order-4711-of-lan"
@@ -113,9 +117,7 @@ async def test_a_key_while_its_request_runs_is_a_conflict(tmp_path: Path) -> Non
 
 
 async def test_fifty_calls_at_once_with_one_key_are_one_write(scene: Scene) -> None:
-    done = await asyncio.gather(
-        *(scene.call("book", idempotency_key=KEY) for _ in range(50)), return_exceptions=True
-    )
+    done = await asyncio.gather(*(scene.call("book", idempotency_key=KEY) for _ in range(50)), return_exceptions=True)
     conflicts = [one for one in done if isinstance(one, RequestError)]
     answers = [one for one in done if not isinstance(one, BaseException)]
     assert {one.code for one in conflicts} <= {"CONFLICT"}
@@ -183,7 +185,9 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=3), _JSON, max_size=4), st.dictionaries(st.text(max_size=3), _JSON, max_size=4))
-def test_requests_have_the_same_print_exactly_when_they_are_the_same(one: dict[str, object], two: dict[str, object]) -> None:
+def test_requests_have_the_same_print_exactly_when_they_are_the_same(
+    one: dict[str, object], two: dict[str, object]
+) -> None:
     def written(value: object) -> str:
         return json.dumps(value, sort_keys=True)
 

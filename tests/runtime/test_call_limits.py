@@ -55,7 +55,9 @@ async def test_a_tenants_figure_counts_all_its_calls_and_no_one_elses(tmp_path: 
         assert (await scene.call(connection_id=stranger.connection_id, tenant_id="tenant-b")).success
 
 
-@pytest.mark.parametrize(("scope", "second", "third"), [("integration", False, False), ("tenant", False, True), ("connection", True, True)])
+@pytest.mark.parametrize(
+    ("scope", "second", "third"), [("integration", False, False), ("tenant", False, True), ("connection", True, True)]
+)
 async def test_a_limit_of_the_spec_holds_for_its_scope(tmp_path: Path, scope: str, second: bool, third: bool) -> None:
     made = spec(limits=[{"scope": scope, "calls": 1, "per": 10}])
     async with running(tmp_path, made) as scene:
@@ -210,3 +212,15 @@ def test_permits_taken_in_blocks_by_two_processes_never_pass_the_figure(moves: l
     taken = asyncio.run(play())
     for at in taken:
         assert sum(at <= other < at + 60 for other in taken) <= calls
+
+
+@pytest.mark.parametrize("first", [60, 65, 70, 75])
+async def test_what_is_left_of_a_block_is_given_back_once(tmp_path: Path, first: int) -> None:
+    """However many calls find the block's slice over at the same moment."""
+    store = open_store(data_dir=tmp_path)
+    permits, bucket = Permits(store.state), Bucket("b", "of the test", 200, 60)
+    taken = sum([await _take(permits, bucket, START) for _ in range(first)])
+    taken += sum(await asyncio.gather(*(_take(permits, bucket, START + 1.5) for _ in range(40))))
+    taken += sum([await _take(permits, bucket, START + 3) for _ in range(200)])
+    await store.lifetime.close()
+    assert taken == 200

@@ -42,7 +42,9 @@ def lost(fault: Fault) -> Reply:
     return Reply(200, {"content-type": "application/json"}, b'{"ok": true}', fault=fault)
 
 
-@pytest.mark.parametrize("first", [answer({}, 503), answer({}, 500), answer({}, 408), answer({}, 429), *map(lost, LOST)])
+@pytest.mark.parametrize(
+    "first", [answer({}, 503), answer({}, 500), answer({}, 408), answer({}, 429), *map(lost, LOST)]
+)
 async def test_a_read_is_made_again_until_it_succeeds(tmp_path: Path, first: Reply) -> None:
     async with running(tmp_path, SPEC, in_turn(first, first, OK)) as scene:
         assert (await scene.call()).success
@@ -136,7 +138,9 @@ async def test_a_rule_alone_may_say_that_a_write_was_not_processed(tmp_path: Pat
 
 
 @pytest.mark.parametrize("first", [lost("drop"), answer({}, 503), answer({}, 429)])
-async def test_a_write_with_a_key_for_the_provider_is_sent_again_with_the_same_key(tmp_path: Path, first: Reply) -> None:
+async def test_a_write_with_a_key_for_the_provider_is_sent_again_with_the_same_key(
+    tmp_path: Path, first: Reply
+) -> None:
     async with running(tmp_path, SPEC, in_turn(first, OK)) as scene:
         assert (await scene.call("pay", idempotency_key="order-1")).success
         assert [seen.headers["idempotency-key"] for seen in scene.upstream.seen] == ["order-1", "order-1"]
