@@ -35,7 +35,7 @@ _FAILURES: Mapping[HttpCode, str] = {
     "UNSUPPORTED_MEDIA_TYPE": "The body is not application/json in UTF-8.",
     "TOO_MANY_REQUESTS": "The tenant asks too often.",
     "INTERNAL_SERVER_ERROR": "Something unexpected went wrong; the log knows it by X-Request-Id.",
-    "SERVICE_UNAVAILABLE": "The store is not available; nothing was written, or the message says that the call was sent.",
+    "SERVICE_UNAVAILABLE": "The store is not available; nothing was written, unless the message says otherwise.",
 }
 _REQUEST_ID = {
     "X-Request-Id": {"description": "Finds this exchange in the log.", "schema": {"type": "string"}},

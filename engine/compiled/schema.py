@@ -99,6 +99,8 @@ def _issues(error: Any, raw: Mapping[str, Any]) -> Iterator[Issue]:
         known = _known_fields(raw, error.schema_path)
         for name in params["unexpected"]:
             yield _unknown_field(path, name[:_LONGEST_NAME], known)
+    elif keyword == "falseSchema" and error.schema_path[-2:-1] == ["properties"]:
+        yield Issue("is not allowed here", path)
     else:
         make = _MESSAGES.get(keyword)
         yield Issue(make(params) if make else f"does not satisfy {keyword}", path)

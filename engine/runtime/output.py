@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.compiled.fault import EvaluationError
-from engine.errors import CallError
+from engine.errors import CallError, Code
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.runtime.call import Call
@@ -28,7 +28,7 @@ def mapped(call: Call, reply: Reply, max_bytes: int) -> Any:
     except ValueError:
         raise _unfit(call, "the mapped output is not a JSON value") from None
     if len(written) > max_bytes:
-        raise CallError("PAYLOAD_TOO_LARGE", f"the mapped output is larger than {max_bytes} bytes")
+        raise _unfit(call, f"the mapped output is larger than {max_bytes} bytes", "PAYLOAD_TOO_LARGE")
     call.output_json = written
     return data
 
@@ -49,7 +49,7 @@ def _data(call: Call, reply: Reply) -> Any:
     return {**data, "failures": failures} if failures and isinstance(data, dict) else data
 
 
-def _unfit(call: Call, message: str) -> CallError:
-    """After a write nobody knows what an answer that makes no sense means."""
+def _unfit(call: Call, message: str, code: Code = "INVALID_RESPONSE") -> CallError:
+    """After a write nobody knows what an answer that can't be shown means."""
     outcome = {"outcome": "unknown"} if call.action.effect == "write" and call.sent else None
-    return CallError("INVALID_RESPONSE", message, details=outcome)
+    return CallError(code, message, details=outcome)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.ports import free_port
+
+__all__ = ["ROOT", "Service", "free_port", "serve_command", "start", "stop"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,12 +36,6 @@ class Service:
     @property
     def token(self) -> str:
         return (self.data_dir / "token").read_text().strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(command: list[str], port: int, data_dir: Path) -> Service:

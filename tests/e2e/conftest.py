@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -39,9 +40,9 @@ CREDENTIALS = {"apiKey": "canary-key-5501-zebra"}
 
 
 def acme(**parts: Any) -> dict[str, Any]:
-    """The carrier of these tests."""
+    """The carrier of these tests; whoever gets it may change it."""
     form = fields(("apiKey",), apiKey={**setting(title="Key"), "writeOnly": True}, shop=setting(pattern="^[0-9]+$"))
-    return spec(QUOTE, BOOK, KEYED, **{"configSchema": form, "test": {"action": "quote"}, **parts})
+    return deepcopy(spec(QUOTE, BOOK, KEYED, **{"configSchema": form, "test": {"action": "quote"}, **parts}))
 
 
 @dataclass

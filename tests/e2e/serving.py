@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,18 +20,13 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from tests.support.ports import free_port
 from tests.support.upstream import Handler, Seen, Upstream, answer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = str(Path(sys.executable).parent / "integrations")
 FIVE = {"defined", "code", "status", "message", "data"}
 _START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def clean_environment() -> dict[str, str]:

@@ -30,7 +30,7 @@ configSchema:
   additionalProperties: false
   required: [apiKey, depot]
   properties:
-    apiKey: {type: string, title: API key, description: The key from the page "Access" of your account., writeOnly: true}
+    apiKey: {type: string, title: API key, description: The key from the page Access of your account., writeOnly: true}
     depot: {type: string, title: Depot, description: Code of the depot that takes your parcels., pattern: '^[A-Z]{3}$'}
     system: {type: string, title: System, description: Which of the two to use., enum: [trial, live], default: live}
 servers:

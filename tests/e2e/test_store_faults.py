@@ -24,13 +24,13 @@ from tests.e2e.serving import (
     clean_environment,
     connect,
     execute,
-    free_port,
     leaks,
     problem,
     refused,
     serving,
     write_spec,
 )
+from tests.support.ports import free_port
 from tests.support.specs import ID
 from tests.support.upstream import Reply, Seen, answer
 

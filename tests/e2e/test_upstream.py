@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import CREDENTIALS, Place, acme
-from tests.e2e.serving import Provider, connect, execute, free_port, refused, serving, write_spec
+from tests.e2e.serving import Provider, connect, execute, refused, serving, write_spec
+from tests.support.ports import free_port
 from tests.support.specs import HOST, ID, action
 from tests.support.upstream import Reply, Seen, answer
 

@@ -19,7 +19,7 @@ from engine.settings import Settings
 from engine.storage.ports import Record
 from engine.storage.sqlite import open_store
 from tests.support.scene import START, TENANT, Scene, Stillstand, connect, running
-from tests.support.specs import action, spec
+from tests.support.specs import CONNECTED, action, login_spec, spec
 from tests.support.upstream import Fault, Reply, Seen, answer
 
 
@@ -176,8 +176,6 @@ async def test_each_host_has_its_own_circuit(tmp_path: Path) -> None:
 
 
 async def test_a_login_that_is_down_opens_the_circuit_of_its_host_only(tmp_path: Path) -> None:
-    from tests.runtime.test_call_token import CONNECTED, login_spec
-
     made = login_spec()
     made["servers"]["login"] = "https://login.acme.example"
     made["hosts"].append("login.acme.example")

@@ -44,7 +44,14 @@ async def test_the_host_that_a_tenant_typed_is_its_own(tmp_path: Path, shop: str
 
 @pytest.mark.parametrize(
     "shop",
-    ["evil.example", "127.0.0.1", "acme.example.evil.example", "evil.example#.acme.example", "u@acme.example", "0x7f.1"],
+    [
+        "evil.example",
+        "127.0.0.1",
+        "acme.example.evil.example",
+        "evil.example#.acme.example",
+        "u@acme.example",
+        "0x7f.1",
+    ],
 )
 async def test_a_host_outside_the_specs_is_refused_before_anything_is_sent(tmp_path: Path, shop: str) -> None:
     made = shop_spec(hosts=["*.acme.example"])
@@ -72,7 +79,9 @@ async def test_plain_http_needs_the_specs_word(tmp_path: Path) -> None:
         assert (await scene.call(connection_id=plain.connection_id)).success
 
 
-@pytest.mark.parametrize("shop", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "shop", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]"]
+)
 async def test_a_private_address_is_never_connected_to(tmp_path: Path, shop: str) -> None:
     """Without an override, on the port of a server that listens there."""
     async with Upstream(replies()) as upstream:

@@ -311,7 +311,7 @@ async def test_a_lost_write_that_is_not_found_is_unknown_and_not_sent_again(tmp_
         done, details = await booked(scene)
         assert (done.error.code, done.error.retryable) == ("OUTCOME_UNKNOWN", False)
         assert details["found"] is False
-        assert "next" not in details
+        assert details["next"] == {"actionId": "find", "input": {"ref": "r1"}}
 
 
 async def test_a_look_that_fails_leaves_the_outcome_unknown(tmp_path: Path) -> None:

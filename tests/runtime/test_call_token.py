@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,43 +15,8 @@ from engine.model import Command
 from engine.runtime.clock import SystemClock
 from engine.settings import Settings
 from tests.support.scene import TENANT, Scene, Stillstand, running
-from tests.support.specs import HOST, action, fields, secret, setting, spec
+from tests.support.specs import CONNECTED, HOST, PASSWORD, action, login_spec
 from tests.support.upstream import Reply, Seen, answer
-
-PASSWORD = "pa55word-of-the-tests"
-
-
-def login_spec(*actions: Mapping[str, Any], **of_method: Any) -> dict[str, Any]:
-    """A provider that wants a login and a bearer token."""
-    method = {
-        "method": "login",
-        "type": "custom",
-        "needs": ["user", "password"],
-        "obtain": {
-            "steps": [
-                {
-                    "stepId": "login",
-                    "effect": "read",
-                    "request": {
-                        "method": "POST",
-                        "path": "/login",
-                        "json": {"user": "{{ config.user }}", "password": "{{ credentials.password }}"},
-                    },
-                }
-            ]
-        },
-        "token": {"access": "body.token", "expiresIn": "body.expires"},
-        "apply": {"headers": {"Authorization": "Bearer {{ token.access }}"}},
-        **of_method,
-    }
-    form = fields(
-        ("user", "password"),
-        user=setting(),
-        password=secret(),
-        region=setting(readOnly=True),
-        session=secret(),
-    )
-    return spec(*actions, configSchema=form, auth=[method], authType="custom")
 
 
 @dataclass
@@ -78,9 +42,6 @@ class Provider:
         if seen.headers.get("authorization", "").removeprefix("Bearer ") not in self.good:
             return answer({"message": "token refused"}, 401)
         return answer({"ok": True})
-
-
-CONNECTED: dict[str, Any] = {"config": {"user": "lan"}, "credentials": {"password": PASSWORD}}
 
 
 async def test_twenty_calls_at_once_log_in_once(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from engine.spec.load import load_catalog
 
 ID = "acme-shipping"
 HOST = "api.acme.example"
+PASSWORD = "pa55word-of-the-tests"
+CONNECTED: dict[str, Any] = {"config": {"user": "lan"}, "credentials": {"password": PASSWORD}}
+"""What a connection to `login_spec` has."""
 ANY_OUTPUT: Mapping[str, Any] = {"type": "object"}
 
 
@@ -84,6 +87,39 @@ def spec(*actions: Mapping[str, Any], integration_id: str = ID, **parts: Any) ->
         **parts,
     }
     return {key: value for key, value in made.items() if value is not None}
+
+
+def login_spec(*actions: Mapping[str, Any], **of_method: Any) -> dict[str, Any]:
+    """A provider that wants a login and a bearer token."""
+    method = {
+        "method": "login",
+        "type": "custom",
+        "needs": ["user", "password"],
+        "obtain": {
+            "steps": [
+                {
+                    "stepId": "login",
+                    "effect": "read",
+                    "request": {
+                        "method": "POST",
+                        "path": "/login",
+                        "json": {"user": "{{ config.user }}", "password": "{{ credentials.password }}"},
+                    },
+                }
+            ]
+        },
+        "token": {"access": "body.token", "expiresIn": "body.expires"},
+        "apply": {"headers": {"Authorization": "Bearer {{ token.access }}"}},
+        **of_method,
+    }
+    form = fields(
+        ("user", "password"),
+        user=setting(),
+        password=secret(),
+        region=setting(readOnly=True),
+        session=secret(),
+    )
+    return spec(*actions, configSchema=form, auth=[method], authType="custom")
 
 
 def catalog(folder: Path, *specs: Mapping[str, Any], registry: Registry | None = None) -> Catalog:
