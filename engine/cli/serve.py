@@ -25,6 +25,7 @@ from engine.storage.service_token import service_token, service_token_hash
 from engine.telemetry.metrics import Metrics
 
 _HOUSEKEEPING_SECONDS = 60.0
+_BATCHES = 200
 _DAY = 86_400
 
 
@@ -113,7 +114,9 @@ async def _keep_house(engine: Engine, settings: Settings) -> None:
     while True:
         try:
             before = engine.clock.now() - settings.retention_days * _DAY
-            while await engine.store.executions.expire(before) or await engine.store.state.expire():
+            for _ in range(_BATCHES):
+                if not await engine.store.executions.expire(before) + await engine.store.state.expire():
+                    break
                 await asyncio.sleep(0.05)
         except StorageError:
             pass  # the store is full or locked: calls say so, and the next round tries again

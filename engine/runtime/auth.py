@@ -101,7 +101,8 @@ def _first(blocks: tuple[Any, ...], scope: Scope) -> bytes | None:
 
 
 def _sign_input(block: Signature, draft: Draft, scope: Scope, text: bytes, key: bytes) -> SignInput:
-    extra = block.extra(scope) if block.extra is not None else {}
+    render = block.extra
+    extra = render(scope) if render is not None else {}
     values = draft.body if isinstance(draft.body, dict) else dict(draft.form)
     return SignInput(
         method=draft.method,

@@ -7,6 +7,7 @@ replaces its origin, path and query kept, with the intended host in `X-Upstream-
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope

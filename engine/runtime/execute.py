@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -93,8 +94,11 @@ class Engine:
             raise
         except EngineError as failure:
             trail.error = CallError("INTERNAL", f"the engine failed ({type(failure).__name__})")
-        except Exception as failure:  # a bug of ours must end as a logged answer, not as a lost call
-            logger.error("execution %s failed: %s at %s", trail.execution_id, type(failure).__name__, place_of(failure))
+        except Exception as failure:  # noqa: BLE001 - a bug of ours must end as a logged answer, not as a lost call
+            # The place only: a message or a trace may quote a value.
+            logger.error(  # noqa: TRY400
+                "execution %s failed: %s at %s", trail.execution_id, type(failure).__name__, place_of(failure)
+            )
             trail.error = CallError("INTERNAL", "the engine failed; the operator finds it by the execution id")
         _hide(trail)
         latency_ms = round((self.clock.monotonic() - started) * 1000)
@@ -184,10 +188,8 @@ class Engine:
             if error is not None
             else replace(connection, status="active", last_error=None)
         )
-        try:
+        with suppress(VersionConflict):  # somebody changed or deleted it meanwhile: theirs stands
             await self.store.connections.update(changed)
-        except VersionConflict:
-            pass  # somebody changed or deleted it meanwhile: theirs stands
 
     async def _log(self, command: Command, trail: Trail, created_at: float, latency_ms: int) -> None:
         masker = trail.account.masker if trail.account else None

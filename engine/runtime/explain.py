@@ -62,7 +62,7 @@ def _signing(call: Call, notes: list[str]) -> Signing | None:
 
 def _explained(call: Call, step: Step, signing: Signing | None, engine: Engine, notes: tuple[str, ...]) -> Explanation:
     draft = build(step.request, call.scope)
-    done = signed(call, draft, signing, call.scope, engine.wires)
+    done = signed(draft, signing, call.scope, engine.wires)
     request = finish(done)
     egress.check(request, call.account, signing.method.name if signing else "")
     signature: dict[str, str] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from engine.catalog import Evaluate, Partial, Rule, Step, Verdict
@@ -214,7 +215,7 @@ def _details(verdict: Verdict, scope: Scope, masker: Masker) -> dict[str, Any]:
 
 def retry_after_ms(asked: Any, response: Response, code: str) -> int | None:
     """Milliseconds to wait: the rule's seconds, else the Retry-After header (seconds or date)."""
-    if isinstance(asked, bool) or not isinstance(asked, int | float) and not hasattr(asked, "as_tuple"):
+    if isinstance(asked, bool) or not isinstance(asked, int | Decimal):
         asked = _header_seconds(response) if code in ("RATE_LIMITED", "PROVIDER_UNAVAILABLE") else None
     if asked is None or asked < 0:
         return None

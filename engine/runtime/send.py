@@ -107,7 +107,7 @@ async def _attempt(work: _Work) -> response.Reply:
     call, wires = work.call, work.wires
     now = wires.clock.now()
     call.tally.prepare()
-    request = finish(signed(call, work.draft, work.signing, work.scope, wires))
+    request = finish(signed(work.draft, work.signing, work.scope, wires))
     host = egress.check(request, call.account, work.signing.method.name if work.signing else "")
     circuit = breaker.key_of(call.account.integration.integration_id, host)
     opened = None if work.is_probe else await breaker.look(wires.state, circuit, now)
@@ -135,7 +135,7 @@ async def _attempt(work: _Work) -> response.Reply:
     return reply
 
 
-def signed(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
+def signed(draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
     """The draft signed in for one attempt."""
     if signing is None:
         return draft
@@ -203,7 +203,7 @@ def read_values(reads: tuple[tuple[str, Callable[[Any], Any]], ...], scope: Scop
 
 def _unsent(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> response.Reply:
     """`send: false`: rendered and signed, never sent."""
-    request = finish(signed(call, draft, signing, scope, wires))
+    request = finish(signed(draft, signing, scope, wires))
     egress.check(request, call.account, signing.method.name if signing else "")
     return response.Reply(scope.having(request={"url": request.url}), None)
 

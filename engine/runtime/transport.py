@@ -27,7 +27,7 @@ _POOL = 256
 
 
 class Transport(Protocol):
-    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the client's own
         """One request, one whole answer within `timeout` seconds and `max_bytes` (decoded) bytes.
 
         Raises `ConnectFailed` (nothing was sent), `AnswerLost`, `CallTimedOut`, `AnswerTooLarge`.
@@ -87,7 +87,7 @@ class HttpTransport:
             self._opened._retry_connection = False
         return self._opened
 
-    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the client's own
         url = URL(request.url, encoded=True)
         self._check_literal(url.host or "", url.port or 0)
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))

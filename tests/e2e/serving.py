@@ -56,12 +56,12 @@ class Service:
         return {"Authorization": f"Bearer {self.token}", **named}
 
     def client(self, tenant: str | None = "acme") -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.headers(tenant), trust_env=False, timeout=60)
+        return httpx.Client(base_url=self.url, headers=self.headers(tenant), trust_env=False, verify=False, timeout=60)
 
     def async_client(self, tenant: str = "acme") -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=400)
         return httpx.AsyncClient(
-            base_url=self.url, headers=self.headers(tenant), trust_env=False, timeout=60, limits=limits
+            base_url=self.url, headers=self.headers(tenant), trust_env=False, verify=False, timeout=60, limits=limits
         )
 
     def kill(self) -> None:
@@ -110,7 +110,7 @@ def start(data_dir: Path, *arguments: str, port: int | None = None) -> Service:
 
 def _is_ready(service: Service) -> bool:
     try:
-        return httpx.get(f"{service.url}/readyz", trust_env=False, timeout=5).status_code == 200
+        return httpx.get(f"{service.url}/readyz", trust_env=False, verify=False, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -12,8 +12,7 @@ from tests.support.upstream import Handler, Reply, Seen, answer
 
 
 def step(name: str, effect: str = "write", **parts: Any) -> dict[str, Any]:
-    made = {"stepId": name, "effect": effect, "request": {"method": "POST", "path": f"/{name}"}, **parts}
-    return made
+    return {"stepId": name, "effect": effect, "request": {"method": "POST", "path": f"/{name}"}, **parts}
 
 
 def by_path(table: Mapping[str, Reply]) -> Handler:

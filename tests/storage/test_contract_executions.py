@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import VersionConflict
 from engine.model import Execution
 from engine.storage.ports import ExecutionQuery, Store
 from tests.storage.samples import execution, run
