@@ -124,7 +124,6 @@ class CallError(EngineError):
 
     `retryable`: the *caller* may try again. `not_processed`: the provider surely did nothing, so the
     engine itself may send a write again. `renew`: the credentials in use were refused, a fresh token may help.
-    `sent`: at least one request of the call left the process.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -22,6 +23,7 @@ DOTS: Final = "•••"
 MIN_SECRET: Final = 8
 """Shorter secrets would hit innocent texts by chance; they are masked by field only."""
 
+_LONGEST_PIECE = 1000
 _MAX_DEPTH = 200
 
 
@@ -52,6 +54,7 @@ class _Form:
         if self._compiled is None:
             options = re2.Options()
             options.max_mem = 64 << 20
+            options.log_errors = False  # it would write the pattern, which is the secret, to stderr
             options.longest_match = True
             self._compiled = re2.compile("".join(map(_spellings, self.form)), options)
         return str(self._compiled.sub(STARS, text))
@@ -67,7 +70,7 @@ class Masker:
     __slots__ = ("_cores", "_forms", "_raw_cores")
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {trimmed for secret in secrets if len(trimmed := _whole(secret).strip()) >= MIN_SECRET}
+        known = {piece for secret in secrets for piece in _pieces(_whole(secret).strip())}
         forms = {form for secret in known for form in (secret, *_base64_cores(secret.encode()))}
         self._forms = tuple(_Form(form) for form in sorted(forms, key=lambda form: (-len(form), form)))
         self._cores = tuple(dict.fromkeys(form.core for form in self._forms))
@@ -142,6 +145,14 @@ class Masker:
         except ValueError:  # an integer of more digits than Python writes
             return False
         return self.text(text) == text
+
+
+def _pieces(secret: str) -> Iterable[str]:
+    """The secret in even parts that a pattern can be made of; none where it is too short to be looked for."""
+    if len(secret) < MIN_SECRET:
+        return ()
+    size = math.ceil(len(secret) / math.ceil(len(secret) / _LONGEST_PIECE))
+    return (secret[at : at + size] for at in range(0, len(secret), size))
 
 
 def _whole(text: str) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 from engine.catalog import Form
 from engine.diagnostics import nearest
 from engine.errors import Issue, RequestError
+from engine.runtime.account import texts_of
 
 Fields = Mapping[str, Any]
+LONGEST_CREDENTIAL = 16_384
 
 
 def check(form: Form, config: Fields, credentials: Fields) -> None:
     """Raises `RequestError` (400) with every issue, each under `config` or `credentials`."""
-    issues = [*_misplaced(form, config, credentials), *_unfit_for_header(form, credentials)]
+    issues = [*_misplaced(form, config, credentials), *_unfit_for_header(form, credentials), *_too_long(credentials)]
     if not issues:
         whole = form.schema.fill({**config, **credentials})  # as calls will see it, defaults included
         issues = [_placed(form, issue) for issue in form.schema.check(whole)]
@@ -64,6 +66,13 @@ def _unfit_for_header(form: Form, credentials: Fields) -> Iterator[Issue]:
         if isinstance(value, str) and not _fits_header(value):
             what = "can't be sent in a header: it holds a line break, a control character, a letter beyond Latin-1"
             yield Issue(f"{what}, or a space at its beginning or end", ("credentials", name))
+
+
+def _too_long(credentials: Fields) -> Iterator[Issue]:
+    """What is stored as a secret is looked for in everything that is shown, so its length costs."""
+    for name, value in credentials.items():
+        if sum(map(len, texts_of([value]))) > LONGEST_CREDENTIAL:
+            yield Issue(f"must have at most {LONGEST_CREDENTIAL} characters", ("credentials", name[:64]))
 
 
 def _fits_header(value: str) -> bool:

@@ -32,9 +32,12 @@ class Outcome:
 
 
 def fingerprint(command: Command) -> str:
-    """The same for the same request, whatever the order of its keys."""
+    """The same for the same request, whatever the order of its keys. Raises `RequestError` for what is no JSON."""
     asked = [command.connection_id, command.integration_id, command.action_id, _sorted(command.input)]
-    return hashlib.sha256(exact.dumps(asked)).hexdigest()
+    try:
+        return hashlib.sha256(exact.dumps(asked)).hexdigest()
+    except ValueError:
+        raise RequestError("BAD_REQUEST", "the input is not a JSON value") from None
 
 
 def _sorted(value: Any) -> Any:

@@ -266,7 +266,10 @@ async def test_an_answer_without_its_signature_is_refused_and_a_failure_needs_no
 
 
 OUT = fields(("id", "fee"), id=text(), fee=whole(), note=text())
-MAPPED = {"outputSchema": OUT, "output": {"id": "text(body.id)", "fee": "body.fee", "note": "body.note"}}
+MAPPED: dict[str, Any] = {
+    "outputSchema": OUT,
+    "output": {"id": "text(body.id)", "fee": "body.fee", "note": "body.note"},
+}
 
 
 async def test_an_output_is_mapped_and_an_optional_null_falls(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The circuit breaker: after ten failed calls in a row nobody waits for the provider; one call finds out when it is back."""
+"""The circuit breaker: after ten failed calls in a row nobody waits for the provider; one call finds it back."""
 
 from __future__ import annotations
 

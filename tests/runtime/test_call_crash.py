@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from tests.support import children
@@ -18,11 +17,7 @@ async def test_every_answer_that_was_given_is_in_the_log_after_a_kill(tmp_path: 
             with children.child("forever", *words) as process:
                 await children.ready(process)
                 await children.go(process)
-                before = scene.seen
-                for _ in range(2000):
-                    if scene.seen > before + 60:
-                        break
-                    await asyncio.sleep(0.005)
+                await scene.upstream.arrived(scene.seen + 60)
                 process.kill()
                 said = await children.lines(process)
             assert len(said) > 20

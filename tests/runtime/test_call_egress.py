@@ -115,9 +115,9 @@ async def test_an_override_opens_its_own_port_and_no_other_of_its_machine(tmp_pa
         reached = await wire.send(Request("GET", allowed.origin, (), b""), timeout=5, max_bytes=1000)
         assert reached.status == 200
         for host in ("127.0.0.1", "localhost"):
+            request = Request("GET", f"http://{host}:{other.port}/", (), b"")
             with pytest.raises(ConnectFailed):
-                url = f"http://{host}:{other.port}/"
-                await wire.send(Request("GET", url, (), b""), timeout=5, max_bytes=1000)
+                await wire.send(request, timeout=5, max_bytes=1000)
         await wire.close()
         assert other.connections == 0
 
@@ -140,9 +140,9 @@ async def test_the_certificate_of_a_provider_must_be_good(tmp_path: Path) -> Non
     """A server that speaks no TLS where https is expected: nothing was sent, nothing was done."""
     async with Upstream(replies()) as upstream:
         wire = HttpTransport(allow_private=True)
+        request = Request("POST", f"https://127.0.0.1:{upstream.port}/", (), b"x")
         with pytest.raises(ConnectFailed):
-            url = f"https://127.0.0.1:{upstream.port}/"
-            await wire.send(Request("POST", url, (), b"x"), timeout=5, max_bytes=1000)
+            await wire.send(request, timeout=5, max_bytes=1000)
         await wire.close()
         assert upstream.seen == []
 

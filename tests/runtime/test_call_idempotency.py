@@ -108,8 +108,7 @@ async def test_a_key_while_its_request_runs_is_a_conflict(tmp_path: Path) -> Non
     reply = Reply(200, {"content-type": "application/json"}, b"{}", delay=0.3)
     async with running(tmp_path, SPEC, lambda _: reply, clock=SystemClock()) as scene:
         first = asyncio.create_task(scene.call("book", idempotency_key=KEY))
-        while not scene.upstream.seen:
-            await asyncio.sleep(0.01)
+        await scene.upstream.arrived()
         with pytest.raises(RequestError, match="still running"):
             await scene.call("book", idempotency_key=KEY)
         assert (await first).success
@@ -147,10 +146,7 @@ async def test_a_process_that_dies_before_its_answer_leaves_an_unknown_outcome(t
         with children.child("once", *words) as process:
             await children.ready(process)
             await children.go(process)
-            for _ in range(1000):
-                if scene.upstream.seen:
-                    break
-                await asyncio.sleep(0.01)
+            await scene.upstream.arrived()
             process.kill()
         with pytest.raises(RequestError, match="still running"):
             await scene.call("book", idempotency_key=KEY)
@@ -198,3 +194,9 @@ def test_requests_have_the_same_print_exactly_when_they_are_the_same(
 async def test_a_fraction_that_is_integral_is_the_same_request(scene: Scene) -> None:
     await scene.call("book", {"weight": 5}, idempotency_key=KEY)
     assert (await scene.call("book", {"weight": Decimal("5.0")}, idempotency_key=KEY)).replayed
+
+
+async def test_an_input_that_is_no_json_is_a_bad_request_under_a_key(scene: Scene) -> None:
+    with pytest.raises(RequestError, match="not a JSON value") as caught:
+        await scene.call("book", {"note": "\ud800"}, idempotency_key=KEY)
+    assert caught.value.code == "BAD_REQUEST"

@@ -143,7 +143,7 @@ async def test_a_success_is_logged_with_its_input_and_output(scene: Scene) -> No
 
 
 @pytest.mark.parametrize("ids", [{"connection_id": "01JZZZZZZZZZZZZZZZZZZZZZZZ"}, {"tenant_id": "tenant-b"}])
-async def test_an_unknown_connection_and_another_tenants_are_the_same_404(scene: Scene, ids: dict[str, str]) -> None:
+async def test_an_unknown_connection_and_another_tenants_are_the_same_404(scene: Scene, ids: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as caught:
         await scene.call(**ids)
     assert (caught.value.code, str(caught.value)) == ("NOT_FOUND", "no such connection")

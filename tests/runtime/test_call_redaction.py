@@ -168,7 +168,7 @@ async def test_the_bytes_of_the_database_hold_no_secret_while_it_is_open(tmp_pat
 
 async def test_nothing_that_can_be_printed_shows_a_secret(tmp_path: Path) -> None:
     connected: dict[str, Any] = {"config": {"user": "lan"}, "credentials": CREDENTIALS}
-    operators = {"token": TOKEN, "master_keys": (PASSWORD.encode().ljust(32, b"-"),)}
+    operators: dict[str, Any] = {"token": TOKEN, "master_keys": (PASSWORD.encode().ljust(32, b"-"),)}
     async with running(tmp_path, leaky_spec(), careless(200), settings=operators, **connected) as scene:
         engine = scene.engine
         given = {"note": API_KEY}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import CallError
 from engine.model import Response
 from engine.runtime import response, retry
+from engine.runtime.clock import SystemClock
 from tests.support.scene import Scene, Stillstand, replies, running
 from tests.support.specs import action, fields, spec, text
 from tests.support.upstream import Fault, Handler, Reply, Seen, answer
@@ -335,8 +336,6 @@ async def test_a_write_that_took_all_its_time_can_still_be_looked_for(tmp_path: 
 
     made = confirmed(output={"id": "data.id"})
     made["actions"][1]["timeoutSeconds"] = 0.3
-    from engine.runtime.clock import SystemClock
-
     async with running(tmp_path, made, handler, clock=SystemClock()) as scene:
         done, _ = await booked(scene)
         assert (done.success, done.data) == (True, {"id": "o1"})

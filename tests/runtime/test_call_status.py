@@ -70,8 +70,7 @@ async def test_a_login_may_say_that_the_account_must_be_connected_again(tmp_path
 async def test_a_call_does_not_overwrite_what_somebody_changed_meanwhile(tmp_path: Path) -> None:
     async with running(tmp_path, TESTED, lambda _: Reply(401, delay=0.3)) as scene:
         slow = asyncio.create_task(scene.code())
-        while not scene.upstream.seen:
-            await asyncio.sleep(0.01)
+        await scene.upstream.arrived()
         change = Change(credentials={"apiKey": "the-right-key"})
         await ConnectionService(scene.engine).update(TENANT, scene.connection.connection_id, change)
         assert await slow == "AUTH_FAILED"
@@ -194,8 +193,7 @@ async def test_a_test_gives_its_action_an_input_of_its_own(tmp_path: Path) -> No
 async def test_a_connection_deleted_during_its_test_stays_deleted(tmp_path: Path) -> None:
     async with running(tmp_path, TESTED, lambda _: Reply(200, delay=0.3)) as scene:
         testing = asyncio.create_task(scene.engine.test(scene.connection))
-        while not scene.upstream.seen:
-            await asyncio.sleep(0.01)
+        await scene.upstream.arrived()
         await ConnectionService(scene.engine).delete(TENANT, scene.connection.connection_id)
         assert (await testing).success
         assert await scene.engine.store.connections.get(TENANT, scene.connection.connection_id) is None

@@ -95,6 +95,14 @@ class Upstream:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def arrived(self, count: int = 1) -> None:
+        """Waits until that many requests are there."""
+        for _ in range(2000):
+            if len(self.seen) >= count:
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("no request arrived")
+
     async def hang_up(self) -> None:
         """Closes the door; the port stays known, so that it can listen there again."""
         assert self._server is not None

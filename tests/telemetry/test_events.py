@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.circuits import OpenCircuit, open_circuits, waiting_connections
-from tests.runtime.test_call_token import PASSWORD, Provider, login_spec
+from tests.runtime.test_call_token import Provider
 from tests.support.scene import START, Scene, Stillstand, replies, running
-from tests.support.specs import HOST, action, fields, spec, whole
+from tests.support.specs import HOST, PASSWORD, action, fields, login_spec, spec, whole
 from tests.support.upstream import Reply, Seen, answer
 from tests.telemetry.samples import Diary
 
