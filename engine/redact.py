@@ -23,7 +23,7 @@ DOTS: Final = "•••"
 MIN_SECRET: Final = 8
 """Shorter secrets would hit innocent texts by chance; they are masked by field only."""
 
-_LONGEST_PIECE = 1000
+_LONGEST_PIECE = 4000
 _MAX_DEPTH = 200
 
 

@@ -7,6 +7,7 @@ number, ordering of booleans.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -93,8 +94,10 @@ calls = st.one_of(
 @given(calls, documents)
 @settings(max_examples=600)
 def test_the_standard_functions_agree_with_the_library(text: str, document: Any) -> None:
-    """`avg` may end with a fraction: the library divides floats, so the comparison allows for its error."""
+    """The library divides floats for `avg`, and escapes what is not ASCII in `to_string`: both are allowed for."""
     wanted, found = reference(text, document), ours(text, document)
+    if text.startswith("to_string") and isinstance(wanted, str) and isinstance(found, str) and wanted != found:
+        wanted, found = json.loads(wanted), json.loads(found)
     if isinstance(wanted, Decimal) or isinstance(found, Decimal):
         assert abs(Decimal(wanted) - Decimal(found)) < Decimal("1e-9")
     else:

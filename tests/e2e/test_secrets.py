@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from tests.e2e.serving import Provider, Service, connect, execute, files_of, leaks, serving, write_spec
+from tests.e2e.serving import Provider, Service, connect, execute, files_of, leaks, problem, serving, write_spec
 from tests.support.specs import HOST, action, fields, secret, spec, text
 from tests.support.upstream import Reply, Seen, answer
 
@@ -270,6 +270,26 @@ def test_nothing_that_the_provider_echoes_comes_out(heard: Heard, name: str, act
         client.get("/executions", params={"limit": 200})
         client.patch(f"/connections/{made}", json={"credentials": {"odd": ODD}, "name": "Renamed"})
     assert heard.leaks() == []
+
+
+def test_a_very_long_credential_is_masked_too(heard: Heard):
+    parts = [f'long"canary\\é/{number:04}' for number in range(842)]
+    with heard.client("t-long") as client:
+        made = connect(client, "echo-places", credentials={**CREDENTIALS, "odd": "".join(parts)})
+        reply = execute(client, "tell", connectionId=made, input={"mode": "plain"})
+        assert reply.json()["success"] is True
+        shown = client.get(f"/executions/{reply.json()['executionId']}")
+        for text in (reply, shown):
+            assert leaks(text.content, *parts[::50]) == []
+            assert leaks("\n".join(words_of(text.json())), *parts[::50]) == []
+    assert leaks(heard.service.output, *parts[::50]) == []
+
+
+def test_a_credential_beyond_all_measure_is_refused(heard: Heard):
+    with heard.client("t-long") as client:
+        body = {"integrationId": "echo-places", "name": "x", "credentials": {**CREDENTIALS, "odd": 'x"' * 8_193}}
+        [issue] = problem(client.post("/connections", json=body), 400, "BAD_REQUEST")["data"]["issues"]
+        assert issue == {"message": "must have at most 16384 characters", "path": ["credentials", "odd"]}
 
 
 def test_what_was_sent_did_carry_them(heard: Heard, tmp_path: Path):
