@@ -1,4 +1,4 @@
-"""Properties are judged by what they find, never by the clock of a busy machine. CI looks at the same examples always."""
+"""Properties are judged by what they find, never by the clock of a busy machine; CI always tries the same examples."""
 
 from __future__ import annotations
 

@@ -102,6 +102,8 @@ def classify(step: Step, scope: Scope, response: Response, readable: bool, maske
     """Returns None or the `ok` verdict for a success; raises `CallError` for everything else."""
     for rule in step.rules:
         # Most rules of most answers end here, and a call each would be a tenth of the engine's own time.
+        if rule.effect is not None and rule.effect != step.effect:
+            continue
         if rule.statuses is not None and response.status not in rule.statuses:
             continue
         if rule.message_contains and not _says(rule.message_contains, scope["said"]):

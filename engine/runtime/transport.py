@@ -7,10 +7,12 @@ the client itself, and reading stops at the size cap.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Protocol
 
 import aiohttp
@@ -90,7 +92,7 @@ class HttpTransport:
     async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the client's own
         url = URL(request.url, encoded=True)
         self._check_literal(url.host or "", url.port or 0)
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
+        limits = _limits(math.floor(timeout * 10) / 10 if timeout > 1 else timeout)
         try:
             async with self._session().request(
                 request.method,
@@ -100,8 +102,11 @@ class HttpTransport:
                 allow_redirects=False,
                 timeout=limits,
             ) as answer:
-                with _failing_with_the_connection(answer):
-                    body = await _read(answer, max_bytes)
+                if answer.content.is_eof():  # the whole body came with its headers
+                    body = _bounded(answer.content.read_nowait(), max_bytes)
+                else:
+                    with _failing_with_the_connection(answer):
+                        body = await _read(answer, max_bytes)
                 return Response(answer.status, _headers(answer), body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise ConnectFailed(_reason(error)) from None
@@ -130,7 +135,7 @@ def _failing_with_the_connection(answer: aiohttp.ClientResponse) -> Iterator[Non
     The client closes the connection on a malformed chunk without waking who reads: it would wait its whole time.
     """
     content, connection = answer.content, answer.connection
-    if content.is_eof() or connection is None or connection.protocol is None:
+    if connection is None or connection.protocol is None:
         yield
         return
 
@@ -148,6 +153,17 @@ def _failing_with_the_connection(answer: aiohttp.ClientResponse) -> Iterator[Non
         yield
     finally:
         closed.remove_done_callback(fail)
+
+
+@lru_cache(maxsize=512)
+def _limits(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
+
+
+def _bounded(body: bytes, max_bytes: int) -> bytes:
+    if len(body) > max_bytes:
+        raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
+    return body
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
