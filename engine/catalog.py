@@ -223,7 +223,6 @@ class TokenPlan:
 
     accepted: Evaluate | None
     access: Evaluate
-    refresh: Evaluate | None
     expires_in: Evaluate | None
     expires_at: Evaluate | None
 

@@ -10,6 +10,8 @@
     │   ├── AnswerLost       sent, but no whole answer came back
     │   ├── CallTimedOut     sent, no answer in time
     │   └── AnswerTooLarge   the answer passed the size cap
+    ├── LibraryError         a function of the language can't do its work (engine.library.function)
+    ├── PluginError          a plugin can't be loaded or run (engine.plugins)
     └── StorageError         the store can't do its work
         ├── StorageUnavailable   full disk, read-only, locked for too long: nothing was written
         │   └── CallNotLogged    … after a write had left for the provider

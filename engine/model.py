@@ -1,7 +1,7 @@
 """The values that cross borders inside the engine: frozen, typed, safe to print.
 
 Stored things: `Connection`, `Execution`. A call from outside: `Command` in, `Answer` out.
-On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in `compiled_spec`.
+On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in `catalog`.
 """
 
 from __future__ import annotations

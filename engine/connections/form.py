@@ -9,23 +9,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.catalog import Form
+from engine.catalog import Form, Hosts, Integration
 from engine.diagnostics import nearest
 from engine.errors import Issue, RequestError
 from engine.runtime.account import texts_of
+from engine.runtime.url import UnsafeUrl, typed
 
 Fields = Mapping[str, Any]
 LONGEST_CREDENTIAL = 16_384
 
 
-def check(form: Form, config: Fields, credentials: Fields) -> None:
+def check(integration: Integration, config: Fields, credentials: Fields) -> None:
     """Raises `RequestError` (400) with every issue, each under `config` or `credentials`."""
+    form = integration.form
     issues = [*_misplaced(form, config, credentials), *_unfit_for_header(form, credentials), *_too_long(credentials)]
+    issues += _unfit_hosts(integration.hosts, config)
     if not issues:
         whole = form.schema.fill({**config, **credentials})  # as calls will see it, defaults included
         issues = [_placed(form, issue) for issue in form.schema.check(whole)]
     if issues:
         raise RequestError("BAD_REQUEST", "config and credentials do not fit the integration's form", tuple(issues))
+
+
+def _unfit_hosts(hosts: Hosts, config: Fields) -> Iterator[Issue]:
+    """The credentials will go where these fields say."""
+    for name in hosts.config_fields:
+        value = config.get(name)
+        if isinstance(value, str):
+            try:
+                typed(hosts, value)
+            except UnsafeUrl as refusal:
+                yield Issue(str(refusal), ("config", name))
 
 
 def without_captured(form: Form, config: Fields) -> dict[str, Any]:

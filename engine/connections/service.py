@@ -54,7 +54,7 @@ class ConnectionService:
     async def create(self, tenant: str, draft: Draft) -> Connection:
         """Raises `RequestError`: 404 for an unknown integration, 400 for a form that is not filled in right."""
         integration = self._offered(draft.integration_id)
-        form.check(integration.form, draft.config, draft.credentials)
+        form.check(integration, draft.config, draft.credentials)
         now = self._engine.clock.now()
         connection = Connection(
             tenant_id=tenant,
@@ -113,9 +113,10 @@ class ConnectionService:
             changed = replace(changed, status=change.status, last_error=cleared)
         if change.config is None and change.credentials is None:
             return changed, credentials
-        fields = self._integration(connection.integration_id).form
+        integration = self._integration(connection.integration_id)
+        fields = integration.form
         config = form.without_captured(fields, connection.config) if change.config is None else change.config
-        form.check(fields, config, credentials)
+        form.check(integration, config, credentials)
         return replace(changed, config={**form.captured_only(fields, connection.config), **config}), credentials
 
     async def _write(

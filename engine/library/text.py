@@ -88,6 +88,11 @@ def last_segment(x: Any) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
+def folded(message: Any) -> str:
+    """A message as `messageContains` compares it: lower case, spaces collapsed; empty for what is no text."""
+    return " ".join(message.split()).lower() if isinstance(message, str) else ""
+
+
 def matching(pattern: str) -> Callable[[Any], bool]:
     """A test of a whole text against an RE2 pattern (linear time). Raises LibraryError on what RE2 refuses.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from engine.errors import CallError, RequestError
 from engine.model import Command, Connection
 from engine.redact import Masker
 from engine.runtime.limits import Bucket
+from engine.runtime.url import UnsafeUrl, typed
 from engine.storage.ports import Store
 
 CREDENTIALS = "credentials"
@@ -109,13 +111,19 @@ class Accounts:
         return Account(
             connection=connection,
             integration=integration,
-            config={name: value for name, value in filled.items() if name not in names},
+            config=_spelled(integration, {name: value for name, value in filled.items() if name not in names}),
             credentials={name: value for name, value in filled.items() if name in names},
             masker=Masker(texts_of([credentials])),
         )
 
-    def forget(self, connection: Connection) -> None:
-        self._cache.pop(f"{connection.tenant_id}:{connection.connection_id}", None)
+
+def _spelled(integration: Integration, config: dict[str, Any]) -> dict[str, Any]:
+    """URLs that the tenant typed, in one spelling; one that can't be used is refused when something is sent."""
+    for name in integration.hosts.config_fields:
+        if isinstance(value := config.get(name), str):
+            with suppress(UnsafeUrl):
+                config[name] = typed(integration.hosts, value)
+    return config
 
 
 def texts_of(trees: Iterable[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """A write's answer was lost: the read that the spec declares may tell what became of it.
 
 It never leads to a second send. Found with `output` = the call is a success after all; found without = still
-unknown, with the action to look with; not found = said so, and still unknown, for the provider may be slow.
+unknown; not found = said so, and still unknown, for the provider may be slow. Errors name the action to look with.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from typing import Any, Literal
 from urllib.parse import quote, quote_plus
 
 from engine.catalog import EncodeOptions
-from engine.library import LibraryError, segment
 from engine.library.exact import dumps
 from engine.library.function import kind
 from engine.library.function import scalar_text as spelled
@@ -56,17 +55,6 @@ def encode_pairs(pairs: Iterable[tuple[str, str]], space: Literal["plus", "perce
         return "&".join(f"{escape(name)}={escape(text)}" for name, text in pairs)
     except UnicodeEncodeError:
         raise Unsendable(f"query or form: {_HALF}") from None
-
-
-def path_segment(value: Any) -> str:
-    """One segment of a path, percent-encoded, so that a value can't leave its place.
-
-    Empty text, `.` and `..`, control characters, null, lists and objects are refused with `Unsendable`.
-    """
-    try:
-        return segment.path_segment(value)
-    except LibraryError as error:
-        raise Unsendable(str(error)) from None
 
 
 def header_value(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.catalog import Step
@@ -54,7 +54,7 @@ def _signing(call: Call, notes: list[str]) -> Signing | None:
         return None
     method = auth.choose(account)
     if method.token is not None and not account.token:
-        account.token = {"access": TOKEN_STAND_IN}
+        account = call.account = replace(account, token={"access": TOKEN_STAND_IN})  # the kept one stays as it is
         notes.append("the login is not done: its token is shown as a stand-in")
     signs = call.action.sign.get(method.name, method.sign)
     return Signing(method, signs, lambda: secret_scope(account))

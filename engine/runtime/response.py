@@ -19,6 +19,7 @@ from engine.compiled.scope import Scope
 from engine.errors import CallError, Code
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
+from engine.library.text import folded
 from engine.model import Response
 from engine.redact import Masker, clean_message
 from engine.runtime.parse import Unreadable, parse_body
@@ -82,7 +83,7 @@ def answer_scope(step: Step, base: Scope, response: Response, request_url: str, 
         "text": lambda: body_text(response),
         "code": lambda: _quiet(step.answer.code, scope),
         "message": lambda: _quiet(step.answer.message, scope),
-        "said": lambda: squashed(scope["message"]),
+        "said": lambda: folded(scope["message"]),
         "read": lambda: read(scope),
     }
     return scope, readable
@@ -148,11 +149,6 @@ def match(rule: Rule, scope: Scope, status: int, effect: str) -> Verdict | None:
     if value is None or value is False or value is ABSENT:
         return None
     return rule.codes.get(_as_text(value), rule.other)
-
-
-def squashed(message: Any) -> str:
-    """A message as `messageContains` compares it: lower case, spaces collapsed; empty for no text."""
-    return " ".join(message.split()).lower() if isinstance(message, str) else ""
 
 
 def _says(needles: tuple[str, ...], said: str) -> bool:

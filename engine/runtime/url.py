@@ -89,20 +89,6 @@ def join(base: str, path: str) -> str:
     return base.rstrip("/") + path
 
 
-def follow(base: str, link: str) -> str:
-    """The URL that a provider handed over, absolute or rooted, if it lies on the origin of `base`.
-
-    It is called as it is (characters beyond ASCII escaped). Raises `UnsafeUrl`.
-    """
-    start = split(base)
-    if link.startswith("/") and not link.startswith("//"):
-        link = start.origin + link
-    target = split(link)
-    if target.origin != start.origin:
-        raise UnsafeUrl("the URL leads to another origin")
-    return quote(str(target), safe=_ASCII)
-
-
 def tenant_url(text: str, *, ports: Collection[int] = (), plain_http: bool = False) -> str:
     """A base URL that somebody typed, in one spelling: host normalised, path kept without trailing slash.
 
@@ -119,6 +105,15 @@ def tenant_url(text: str, *, ports: Collection[int] = (), plain_http: bool = Fal
     if _ESCAPE.search(path):
         raise UnsafeUrl("the URL holds a % that is no escape")
     return url.origin + quote(path, safe="/%:@!$&'()*+,;=~")
+
+
+def typed(hosts: Hosts, value: str) -> str:
+    """A config field of `hosts` that a tenant typed, a URL or a bare host, in its one spelling. Raises `UnsafeUrl`."""
+    text = value.strip()
+    if "://" not in text:
+        return normal_host(text)
+    # Whether http is right for the chosen way to sign in is judged when a request is sent.
+    return tenant_url(text, ports=hosts.ports, plain_http=hosts.plain_http is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,12 +166,11 @@ class AuthBuilder:
         names = self.places.login_answer(steps)
         asked = {
             key: optional_ask(token, key, names, self.findings, here)
-            for key in ("accepted", "access", "refresh", "expiresIn", "expiresAt")
+            for key in ("accepted", "access", "expiresIn", "expiresAt")
         }
         return TokenPlan(
             accepted=asked["accepted"],
             access=asked["access"] or (lambda _scope: None),
-            refresh=asked["refresh"],
             expires_in=asked["expiresIn"],
             expires_at=asked["expiresAt"],
         )

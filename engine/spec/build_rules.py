@@ -13,6 +13,7 @@ from engine.compiled.tree import Leaves, compile_tree
 from engine.diagnostics import unknown
 from engine.library.function import Function
 from engine.library.tables import Table
+from engine.library.text import folded
 from engine.spec.build_request import compile_ask, optional_ask
 from engine.spec.findings import Findings
 
@@ -47,7 +48,7 @@ class RuleBuilder:
             by=by,
             codes=codes,
             other=other,
-            message_contains=tuple(_squashed(needle) for needle in block.get("messageContains", ())),
+            message_contains=tuple(folded(needle) for needle in block.get("messageContains", ())),
             statuses=statuses,
             effect=block.get("effect"),
         )
@@ -104,10 +105,6 @@ class RuleBuilder:
         }
         form = merged.get("as", ("auto", ()))[0]
         return AnswerPlan(form=form, **asked)
-
-
-def _squashed(text: Any) -> str:
-    return " ".join(str(text).split()).lower()
 
 
 def tables_of(spec: Mapping[str, Any], findings: Findings, functions: Mapping[str, Function]) -> Mapping[str, Table]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from engine.bootstrap import open_engine
-from engine.errors import ConnectFailed
+from engine.connections.service import ConnectionService, Draft
+from engine.errors import ConnectFailed, RequestError
 from engine.model import Command, Request
 from engine.runtime.egress import origins, redirect
 from engine.runtime.transport import HttpTransport
@@ -40,6 +41,35 @@ async def test_the_host_that_a_tenant_typed_is_its_own(tmp_path: Path, shop: str
     async with running(tmp_path, shop_spec(), config={"shop": shop}) as scene:
         assert (await scene.call()).success
         assert scene.upstream.seen[0].headers["x-upstream-host"] == "my-shop.example"
+
+
+async def test_a_url_that_a_tenant_typed_is_called_in_one_spelling_with_its_path(tmp_path: Path) -> None:
+    made = shop_spec(actions=[action("quote")], servers={"default": "{{ config.shop }}"})
+    async with running(tmp_path, made, config={"shop": " HTTPS://My-Shop.example.//shop/ "}) as scene:
+        assert (await scene.call("quote")).success
+        seen = scene.upstream.seen[0]
+        assert (seen.target, seen.headers["x-upstream-host"]) == ("/shop/quote", "my-shop.example")
+
+
+@pytest.mark.parametrize(
+    "shop",
+    [
+        "https://me:pa55word@my-shop.example",
+        "https://my-shop.example/#top",
+        "https://my-shop.example:8443",
+        "http://my-shop.example",
+        "0x7f.1",
+    ],
+)
+async def test_a_connection_with_an_unsafe_url_is_refused_at_its_field(tmp_path: Path, shop: str) -> None:
+    made = shop_spec(servers={"default": "{{ config.shop }}"})
+    async with running(tmp_path, made, config={"shop": "https://my-shop.example"}) as scene:
+        draft = Draft(str(made["integrationId"]), "shop", {"shop": shop}, {"apiKey": "some-key-0001"})
+        with pytest.raises(RequestError) as refusal:
+            await ConnectionService(scene.engine).create(TENANT, draft)
+        assert [issue.path for issue in refusal.value.issues] == [("config", "shop")]
+        assert "pa55word" not in str(refusal.value.issues)
+        assert len(await scene.engine.store.connections.find(TENANT)) == 1
 
 
 @pytest.mark.parametrize(
