@@ -1,4 +1,4 @@
-"""The engine as `serve` runs it: limits, breaker, redaction and the durable log on."""
+"""The engine with what `serve` turns on for a call: limits, breaker, redaction, durable log; its observers are off."""
 
 from __future__ import annotations
 
