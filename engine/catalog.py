@@ -3,6 +3,7 @@
     Catalog
     └── Integration          form, servers, hosts, methods, limits
         ├── Method           how to sign in: apply, sign, obtain
+        ├── Webhook          what the provider sends to us: proofs, events, answers
         └── Action           schemas, vars, checks, steps, answer, output
             └── Step         one request and how its answer is read
                 ├── RequestPlan
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from engine.compiled.schema import Schema
 from engine.errors import Code
@@ -25,6 +26,8 @@ Evaluate = Callable[[Any], Any]
 Effect = Literal["read", "write"]
 Category = Literal["read", "write", "action"]
 BodyKind = Literal["json", "form", "xml", "graphql", "multipart", "text"]
+LONGEST_CURSOR: Final = 8192
+"""Characters of a `cursor` or `nextCursor`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,10 @@ class Signature:
     timestamp_unit: Literal["s", "ms"] = "s"
     tolerance_seconds: float = 300
     also: tuple[Signature, ...] = ()
+    key_names: tuple[tuple[str, ...], ...] = ()
+    """The dotted names that each of `keys` reads; of a scheme that takes no key, those of each of `texts`."""
+    given_text: tuple[str, ...] = ()
+    """The queries of `given`, as the author wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,21 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Pagination:
+    """How a list goes on. Where position and limit go is part of the request; the queries read the answer.
+
+    `has_limit`: the caller may say how long a page is. `follow`: `url` only, the step that calls the next page's URL.
+    """
+
+    kind: Literal["cursor", "page", "offset", "url"]
+    has_limit: bool
+    next: Evaluate | None
+    more: Evaluate | None
+    items: Evaluate
+    follow: Step | None
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     action_id: str
     name: str
@@ -215,6 +237,7 @@ class Action:
     sign: Mapping[str, tuple[Signature, ...]]
     """The blocks for each auth method's name: the method's own `sign`, with this action's overrides."""
     verify_answer: tuple[Signature, ...]
+    pagination: Pagination | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +263,57 @@ class Method:
     obtain: tuple[Step, ...]
     token: TokenPlan | None
     capture: Mapping[str, Evaluate]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What the provider is answered. `body` is a tree of the kind; without a kind there is no body."""
+
+    status: int
+    headers: Evaluate | None = None
+    kind: Literal["json", "form", "xml", "text"] | None = None
+    body: Evaluate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A message that is only answered. Without `verify` nothing proves the sender."""
+
+    when: Evaluate
+    verify: tuple[Signature, ...]
+    answer: WebhookAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlan:
+    """What messages become where `when` holds. `type` None: they are accepted and dropped."""
+
+    type: str | None
+    when: Evaluate | None
+    dedupe: tuple[Evaluate, ...]
+    data: Evaluate | None
+    answer: WebhookAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """What the provider sends to us, how its sender is proved, what it becomes, and what is answered.
+
+    `uses`: what the engine makes that the proof needs: `key` (of the path), `token`, `secret`.
+    """
+
+    method: str
+    handshakes: tuple[Handshake, ...]
+    verify: tuple[Signature, ...]
+    read: tuple[tuple[str, Evaluate], ...]
+    each: Evaluate | None
+    events: tuple[EventPlan, ...]
+    accepted: WebhookAnswer
+    duplicate: WebhookAnswer | None
+    """None: like accepted."""
+    refused: WebhookAnswer
+    failed: WebhookAnswer
+    uses: frozenset[Literal["key", "token", "secret"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +378,9 @@ class Integration:
     actions: Mapping[str, Action] = field(repr=False)
     test: TestPlan | None = field(repr=False)
     timeout_seconds: float | None = None
+    webhook: Webhook | None = field(default=None, repr=False)
+    trace: bool = False
+    """Requests carry the trace headers of the caller's request."""
 
     @property
     def auth_type(self) -> str:

@@ -70,13 +70,24 @@ CODES: Mapping[str, str] = {
     "SPEC078": "Two specs have the same integrationId.",
     "SPEC079": "The folder of a spec does not have its integrationId as name.",
     "SPEC080": "A capture writes a field that is the tenant's to give.",
+    "SPEC085": "A proof or an event of a webhook is never reached, because the one before it always holds.",
+    "SPEC086": "A proof of a webhook holds no secret, so anybody could pass it.",
+    "SPEC087": "An event says `ignore` and also what it becomes.",
+    "SPEC088": "A signature is to be made of what was parsed, which has no text of its own.",
     "SPEC090": "A schema is not a usable JSON Schema.",
     "SPEC091": "A pattern can't run in linear time (RE2) or can't be read.",
     "SPEC092": "A reference brings something else where an object must stand.",
     "SPEC093": "A default does not fit its own schema.",
     "SPEC095": "The logo is too large.",
     "SPEC096": "The file can't be read from disk.",
+    "SPEC097": "A spec is in a file of another name than spec.yaml.",
     "SPEC099": "The language has this key, and this version does not execute it yet.",
+    "SPEC101": "Pagination holds a key that its kind has no use for.",
+    "SPEC102": "Nothing in the request says where a page is asked for, or how long it is.",
+    "SPEC103": "The default of a limit is not between its smallest and its largest.",
+    "SPEC104": "A field has the name of one that pagination adds.",
+    "SPEC105": "An action that is no list to be read page by page has pagination.",
+    "SPEC106": "A value of pagination goes where the request has no place for it, or another value.",
     # NAME — unknown names
     "NAME001": "A name does not exist at this place.",
     "NAME002": "A field is not declared where it is read.",
@@ -108,6 +119,7 @@ CODES: Mapping[str, str] = {
     "EXPR030": "A part of a path may be absent.",
     # CASE — cases (engine/cases)
     "CASE001": "Two cases of one integration have the same name.",
+    "CASE002": "A later call of a case gives something of the connection, which all its calls share.",
 }
 """Every code and what it means. A code is never reused for another meaning."""
 

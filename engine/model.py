@@ -1,6 +1,6 @@
 """The values that cross borders inside the engine: frozen, typed, safe to print.
 
-Stored things: `Connection`, `Execution`. A call from outside: `Command` in, `Answer` out.
+Stored things: `Connection`, `Execution`, `Event`. A call from outside: `Command` in, `Answer` out.
 On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in `catalog`.
 """
 
@@ -64,6 +64,19 @@ class Execution:
     """Requests that were tried, those of a login too; 0 = nothing was sent."""
     error_details: bytes | None = field(default=None, repr=False)
     """Redacted JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a message from a provider became. `data` is sealed JSON; `received_at` epoch seconds."""
+
+    event_id: str
+    tenant_id: str
+    connection_id: str
+    integration_id: str
+    type: str
+    data: bytes = field(repr=False)
+    received_at: float
 
 
 @dataclass(frozen=True, slots=True)

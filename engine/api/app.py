@@ -20,6 +20,7 @@ from engine.api import (
     query,
     routes_catalog,
     routes_connections,
+    routes_events,
     routes_execute,
     routes_operator,
     routes_service,
@@ -33,9 +34,14 @@ from engine.api.wire import Call, Disconnected, Headers, Receive, Reply, Scope, 
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
 from engine.errors import Issue, RequestError
+from engine.events.book import EventBook
+from engine.events.endpoint import Endpoints
+from engine.events.message import LARGEST_MESSAGE
+from engine.events.receive import Receiver
 from engine.library import exact
 from engine.settings import Settings
 from engine.telemetry import caller
+from engine.telemetry.events import Observer
 from engine.telemetry.metrics import Metrics
 
 
@@ -46,23 +52,43 @@ def create_app(
     token_hashes: Sequence[bytes],
     lifespan: Lifespan[Any] | None = None,
     metrics: Metrics | None = None,
+    observer: Observer | None = None,
 ) -> ASGIApp:
     """The API over an engine.
 
     `token_hashes`: SHA-256 (32 bytes each) of the service tokens in force. `lifespan` is Starlette's: an async
     context manager around the serving time. `metrics`: what `GET /metrics` shows, told by the engine as its observer.
+    `observer` is told of the messages of providers.
     """
-    return Api(engine, settings, token_hashes, lifespan, metrics or Metrics())
+    return Api(_site(engine, settings, metrics or Metrics(), observer), settings, token_hashes, lifespan)
+
+
+def _site(engine: Engine, settings: Settings, metrics: Metrics, observer: Observer | None) -> Site:
+    return Site(
+        engine,
+        ConnectionService(engine),
+        Receiver(engine.catalog, engine.store, engine.clock, settings.public_url, observer),
+        Endpoints(engine.catalog, engine.store, settings.public_url),
+        EventBook(engine.store),
+        settings.public_url,
+        metrics,
+        exact.dumps(describe(OPERATIONS, settings.public_url)),
+    )
 
 
 OPERATIONS: tuple[Operation, ...] = (
     *routes_catalog.OPERATIONS,
     *routes_connections.OPERATIONS,
     *routes_execute.OPERATIONS,
+    *routes_events.OPERATIONS,
     *routes_service.OPERATIONS,
     *routes_operator.OPERATIONS,
 )
 """Everything that the API can do; the router and the OpenAPI document are made of these."""
+
+
+_BODILESS = (204, 304)
+"""A status without a body has no length either (RFC 9110, 8.6)."""
 
 
 class Api:
@@ -70,14 +96,12 @@ class Api:
 
     def __init__(
         self,
-        engine: Engine,
+        site: Site,
         settings: Settings,
         token_hashes: Sequence[bytes],
         lifespan: Lifespan[Any] | None,
-        metrics: Metrics,
     ) -> None:
-        document = exact.dumps(describe(OPERATIONS, settings.public_url))
-        self._site = Site(engine, ConnectionService(engine), settings.public_url, metrics, document)
+        self._site = site
         self._routes = Routes(OPERATIONS)
         self._gate = TokenGate(token_hashes)
         self._body_limit = settings.max_request_bytes
@@ -102,7 +126,7 @@ class Api:
         found = self._routes.find(path)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = found.methods.get(method) if found else None
-        if operation is None or operation.access != "open":
+        if operation is None or operation.access in ("token", "tenant"):
             self._gate.check(headers.get(b"authorization"))
         if found is None:
             raise RequestError("NOT_FOUND", "no such path; GET /openapi.json lists them all")
@@ -113,6 +137,9 @@ class Api:
 
     async def _call(self, operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:
         """Everything of the request that the operation declares, checked."""
+        if operation.access == "provider":
+            message = await wire.received(scope, receive, headers, LARGEST_MESSAGE)
+            return Call("", found.params, {}, message, headers)
         if operation.access != "tenant":
             return Call("", found.params, {}, headers=headers)
         tenant = wire.tenant_of(headers)
@@ -152,8 +179,8 @@ def _body(body: Body, raw: bytes, headers: Headers) -> Any:
 
 async def _send(reply: Reply, request_id: str, send: Send, *, head: bool) -> None:
     headers = [
-        (b"content-type", reply.content_type),
-        (b"content-length", str(len(reply.body)).encode()),
+        *([(b"content-type", reply.content_type)] if reply.content_type else []),
+        *([(b"content-length", str(len(reply.body)).encode())] if reply.status not in _BODILESS else []),
         (b"cache-control", reply.cache),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode()),

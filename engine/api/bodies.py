@@ -134,6 +134,13 @@ EXECUTIONS_QUERY = _query(
     cursor=text("nextCursor of the page before.", minLength=1, maxLength=1024),
 )
 
+EVENTS_QUERY = _query(
+    connectionId=text("Only events of this connection.", minLength=1),
+    type=text("Only events of this type.", minLength=1, examples=["shipment.updated"]),
+    limit={"type": "integer", "minimum": 1, "maximum": 200, "default": 50, "description": "Events of one page."},
+    cursor=text("nextCursor of the page before.", minLength=1, maxLength=1024),
+)
+
 # ---------------------------------------------------------------- answers
 
 _SUMMARY: dict[str, Shape] = {
@@ -283,6 +290,29 @@ COMPONENTS: Mapping[str, Shape] = {
             "callerService": _CALLER,
             "callerRef": _CALLER_REF,
             "createdAt": _moment("When the call came in."),
+        },
+    },
+    "Event": {
+        "type": "object",
+        "required": ["eventId", "tenantId", "connectionId", "integrationId", "type", "data", "receivedAt"],
+        "properties": {
+            "eventId": text("A ULID; the same for the same event, however often it was told.", examples=[ULID]),
+            "tenantId": text("Whose it is."),
+            "connectionId": _ID,
+            "integrationId": _INTEGRATION_ID,
+            "type": text("What happened.", examples=["shipment.updated"]),
+            "data": _object("What the integration makes of the message; may hold personal data."),
+            "receivedAt": _moment("When the provider told it first."),
+        },
+    },
+    "WebhookEndpoint": {
+        "type": "object",
+        "description": "What the provider must be told. It is shown once: asked again, new secrets are made.",
+        "required": ["url"],
+        "properties": {
+            "url": text("Where the provider sends to. Keep it secret: it may end in a key.", format="uri"),
+            "token": text("What the provider must send along, where the integration compares one."),
+            "secret": text("What the provider signs with, where the integration checks that."),
         },
     },
     "Status": {

@@ -79,7 +79,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": _parameters(operation),
         "responses": _responses(operation),
     }
-    if operation.access == "open":
+    if operation.access in ("open", "provider"):
         described["security"] = []
     if operation.body is not None:
         described["requestBody"] = {
@@ -111,6 +111,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
         "headers": {**_REQUEST_ID, **operation.answer_headers},
         "content": {operation.answer_type: content},
     }
+    if operation.access == "provider":
+        success["description"] = "What this provider expects; it may have another status."
+        return {"200": success, "default": {"description": "The same with another status, or a refusal."}}
     failures = {str(HTTP_STATUS[code]): {"$ref": f"#/components/responses/{code}"} for code in operation.failure_codes}
     return {"200": success, **failures}
 

@@ -14,7 +14,7 @@ from engine.compiled.schema import Schema
 from engine.errors import HTTP_STATUS, HttpCode
 
 Run = Callable[[Site, Call], Awaitable[Reply]]
-Access = Literal["open", "token", "tenant"]
+Access = Literal["open", "token", "tenant", "provider"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`access`: needs nothing, the service token, or the token and a tenant. `failures` beside the standing ones."""
+    """`access`: needs nothing, the service token, the token and a tenant; or it is for providers, whose messages prove
+    themselves, and the route gets the whole message as body. `failures` beside the standing ones.
+    """
 
     operation_id: str
     method: str
@@ -49,8 +51,10 @@ class Operation:
     def failure_codes(self) -> list[HttpCode]:
         """Every way in which it can fail, by rising status."""
         codes: list[HttpCode] = ["INTERNAL_SERVER_ERROR", *self.failures]
-        if self.access != "open":
+        if self.access in ("token", "tenant"):
             codes.append("UNAUTHORIZED")
+        if self.access == "provider":
+            codes.append("PAYLOAD_TOO_LARGE")
         if self.access == "tenant":
             codes += ["BAD_REQUEST", "SERVICE_UNAVAILABLE"]
         if self.body is not None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
+from engine.events.book import EventBook
+from engine.events.endpoint import Endpoints
+from engine.events.receive import Receiver
 from engine.telemetry.metrics import Metrics
 
 
@@ -15,6 +18,9 @@ class Site:
 
     engine: Engine
     connections: ConnectionService
+    receiver: Receiver
+    endpoints: Endpoints
+    events: EventBook
     public_url: str
     metrics: Metrics
     document: bytes = field(repr=False)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog import Action, Integration
+from engine.events.endpoint import Endpoint
 from engine.library import exact
-from engine.model import Answer, Connection, Execution, Problem
+from engine.model import Answer, Connection, Event, Execution, Problem
 
 View = dict[str, Any]
 
@@ -92,6 +93,22 @@ def execution(row: Execution) -> View:
             "createdAt": moment(row.created_at),
         }
     )
+
+
+def event(stored: Event) -> View:
+    return {
+        "eventId": stored.event_id,
+        "tenantId": stored.tenant_id,
+        "connectionId": stored.connection_id,
+        "integrationId": stored.integration_id,
+        "type": stored.type,
+        "data": exact.loads(stored.data),
+        "receivedAt": moment(stored.received_at),
+    }
+
+
+def endpoint(made: Endpoint) -> View:
+    return _given({"url": made.url, "token": made.token, "secret": made.secret})
 
 
 def summary(integration: Integration, public_url: str) -> View:

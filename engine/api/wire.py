@@ -34,7 +34,7 @@ class Disconnected(Exception):
 
 @dataclass(slots=True)  # made for every request: a frozen one takes five times as long to make
 class Reply:
-    """What goes back. `cache` is the Cache-Control: what tenants own is kept by nobody."""
+    """What goes back. `cache` is the Cache-Control: what tenants own is kept by nobody. An empty type is not sent."""
 
     body: bytes
     status: int = 200
@@ -54,6 +54,16 @@ class Call:
     headers: Headers = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole message from a provider. `target`: path and query as they were sent; header names are lower-case."""
+
+    method: str
+    target: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
 def ok(value: Any, *headers: tuple[bytes, bytes]) -> Reply:
     return Reply(exact.dumps(value), headers=headers)
 
@@ -70,6 +80,18 @@ def single_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             if names.count(name) > 1:
                 headers[name] = b""
     return headers
+
+
+async def received(scope: Scope, receive: Receive, headers: Headers, limit: int) -> Received:
+    """Raises `RequestError` for a body beyond the limit (bytes). A header that came twice holds both texts."""
+    body = await read_body(receive, headers, limit)
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    path = scope["raw_path"].partition(b"?")[0].removeprefix(scope.get("root_path", "").encode()).decode("latin-1")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return Received(scope["method"], f"{path}?{query}" if query else path, joined, body)
 
 
 def tenant_of(headers: Headers) -> str:

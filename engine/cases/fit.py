@@ -33,9 +33,9 @@ def host_and_path(url: str) -> str:
     return _PORT.sub("", authority).lower() + slash + unquote(path)
 
 
-def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request) -> Fit:
-    """`address` is the pattern of `host_and_path` of the expected URL; elsewhere nothing more is compared."""
-    got = host_and_path(request.url)
+def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request, got: str) -> Fit:
+    """`address` is the pattern of `host_and_path` of the expected URL, and `got` that of the request; elsewhere nothing
+    more is compared."""
     if not address.fits(got):
         return Fit((Difference("url", address.text, got),), 0, headers=False)
     wrong: list[Difference] = []
@@ -45,7 +45,16 @@ def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: 
             blanks += 1
         else:
             wrong.append(found)
-    return Fit(tuple(wrong), blanks, next(match.headers(expect, request), None) is None)
+    headers = [*match.headers(expect, request)]
+    wrong += [found for found in headers if _misses(found, origins)]
+    return Fit(tuple(wrong), blanks, not headers)
+
+
+def _misses(found: Difference, origins: Origins) -> bool:
+    """A header that the case names must be there; one that it wants absent belongs to another way to sign in."""
+    if MISSING in (found.wanted, found.got):
+        return found.wanted is not MISSING
+    return not origins.may_head(found.place.removeprefix("header "), found.wanted, found.got)
 
 
 def _parts(differences: Iterable[Difference]) -> Iterator[Difference]:

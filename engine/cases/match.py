@@ -74,7 +74,11 @@ def body(expect: Mapping[str, Any], request: Request) -> Iterator[Difference]:
     if "raw" in expect and expect["raw"].encode() != request.body:
         yield Difference("raw", expect["raw"], text_of(request), "the bytes of the body differ")
     if "json" in expect:
-        yield from _compare("json", expect["json"], _json(request.body), subset=subset)
+        if (got := _json(request.body)) is MISSING:
+            words = "expected JSON, got " + ("a body that is no JSON" if request.body else "no body")
+            yield Difference("json", expect["json"], MISSING, words)
+        else:
+            yield from _compare("json", expect["json"], got, subset=subset)
     elif "form" in expect:
         yield from _compare("form", texts(expect["form"]), pairs(text_of(request)), subset=subset)
     elif "xml" in expect:

@@ -3,6 +3,7 @@
 Case
 └── Turn            one call over the connection: what is given, what goes over the wire, what comes of it
     └── Exchange    the request that is expected, and the answer that is given to it
+WebhookCase         a message from the provider, what it is answered, and the events that it becomes
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One call. Exactly one of `result` and `error` is there; `has_result` tells them apart."""
+    """One call. Exactly one of `result` and `error` is there; `has_result` tells them apart.
+
+    `sets` names what of `given` is fixed anew at this call; clock and randomness else go on from the call before.
+    """
 
     action: str
     given: Mapping[str, Any]
+    sets: frozenset[str]
     exchanges: tuple[Exchange, ...]
     any_order: bool
     has_result: bool
@@ -46,4 +51,22 @@ class Case:
     source: str
     unconfirmed: bool
     turns: tuple[Turn, ...]
+    position: Position = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCase:
+    """One message. `events` None: not looked at. `tampers`: changes to the message that must each be refused."""
+
+    name: str
+    integration_id: str
+    source: str
+    unconfirmed: bool
+    given: Mapping[str, Any]
+    receive: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...] | None
+    again: bool
+    """The same message once more is a duplicate."""
+    tampers: tuple[Mapping[str, Any], ...]
     position: Position = field(repr=False)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from engine.library import exact
@@ -19,6 +20,7 @@ from engine.runtime.call import derived_key
 DEFAULT_NOW = "2026-01-01T00:00:00Z"
 """The clock of a case that gives none."""
 
+_OF_ACCOUNTS = frozenset({"authorization", "cookie"})
 _SHORTEST_PART = 4  # of an account's value inside a longer text
 _SHORTEST_KEY = 8  # of the beginning of a random key
 _FAR_SECONDS = 400 * 86_400  # an expiry may lie this far from now
@@ -41,16 +43,20 @@ class Blank:
 
 
 class Origins:
-    """What one turn of a case gives, and which parts of its requests follow from that."""
+    """What one turn of a case gives, and which parts of its requests follow from that.
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    `heard` are the answers of the case: a login says in one of them what later headers hold.
+    """
+
+    def __init__(self, given: Mapping[str, Any], heard: Iterable[Mapping[str, Any]] = ()) -> None:
         self._said = frozenset(_texts(given.get("input", {})))
         places = ("config", "credentials", "token", "app")
         account = {text for place in places for text in _texts(given.get(place, {}))} - self._said
         self._account = sorted({part for text in account for part in _url_parts(text)}, key=len, reverse=True)
+        self._heard = frozenset(text for answer in heard for text in _texts(answer) if len(text) >= _SHORTEST_PART)
         self._keys = tuple(_keys(given))
         self._now = datetime.fromisoformat(str(given.get("now", DEFAULT_NOW)))
-        self._dates = _dates(self._now)
+        self._dates = _dates(self._now.astimezone(UTC).date())
 
     def pattern(self, text: str) -> Pattern:
         """The text with its blanks; the caller's own words have none."""
@@ -65,6 +71,12 @@ class Origins:
     def is_fresh(self, text: str) -> bool:
         """Whether the text holds a time, a random key or a signature, so that each sending has another."""
         return text not in self._said and next(self._fresh(text), None) is not None
+
+    def may_head(self, name: str, wanted: str, got: str) -> bool:
+        """Whether a header may have another value than the recorded one: it speaks of the account, or is fresh."""
+        if name.lower() in _OF_ACCOUNTS or any(text in wanted for text in self._heard):
+            return True
+        return self.pattern(wanted).fits(got)
 
     def _blanks(self, text: str) -> Iterator[Blank]:
         for value in self._account:
@@ -156,9 +168,10 @@ def _keys(given: Mapping[str, Any]) -> Iterator[str]:
     yield from given.get("random", ())
 
 
-def _dates(now: datetime) -> re.Pattern[str]:
+@lru_cache
+def _dates(today: date) -> re.Pattern[str]:
     """Today's date, as anywhere on earth, in the usual orders; perhaps with a time of day."""
-    days = [now.astimezone(UTC) + timedelta(days=n) for n in (-1, 0, 1)]
+    days = [today + timedelta(days=n) for n in (-1, 0, 1)]
     orders = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%d%m%Y", "%d/%m/%Y", "%y%m%d")
     spelt = "|".join(re.escape(day.strftime(order)) for order in orders for day in days)
     return re.compile(rf"(?<![0-9])(?:{spelt}){_TIME_OF_DAY}(?![0-9])")

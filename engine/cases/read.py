@@ -2,51 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.cases.model import Case, Exchange, Turn
+from engine.cases.model import Case, Exchange, Turn, WebhookCase
 from engine.diagnostics import Diagnostic, Position
 from engine.spec.check import check_cases
 from engine.spec.source import Source, read
 
+_ACCOUNT = frozenset({"config", "credentials", "token", "app", "webhook"})
+
 
 def read_cases(folder: Path) -> tuple[list[Case], list[Diagnostic]]:
-    """All cases of one integration's folder, and what is wrong with their files. A case's name is unique."""
-    cases: list[Case] = []
+    """All cases of one integration's folder, and what is wrong with their files. A case's name is unique.
+
+    Cases of webhooks are checked with them, and given by `read_webhook_cases`.
+    """
+    cases, diagnostics = read_folder(folder)
+    return [case for case in cases if isinstance(case, Case)], diagnostics
+
+
+def read_webhook_cases(folder: Path) -> list[WebhookCase]:
+    """The cases of webhooks of one integration's folder; what is wrong with the files is told by `read_cases`."""
+    return [case for case in read_folder(folder)[0] if isinstance(case, WebhookCase)]
+
+
+def parse_cases(file: str, text: str, integration_id: str) -> tuple[list[Case | WebhookCase], list[Diagnostic]]:
+    """The cases of one file's text, none where something is wrong with it; `file` is the name that positions show."""
+    source, found = read(file, text)
+    if source is None:
+        return [], found
+    wrong = check_cases(source) or list(_late_accounts(source))
+    return ([] if wrong or found else _cases(source, integration_id)), [*found, *wrong]
+
+
+def read_folder(folder: Path) -> tuple[list[Case | WebhookCase], list[Diagnostic]]:
+    """All cases of both kinds in one integration's folder, and what is wrong with their files."""
+    cases: list[Case | WebhookCase] = []
     diagnostics: list[Diagnostic] = []
     for path in sorted((folder / "cases").glob("*.yaml")):
-        source, found = _read(path)
-        diagnostics.extend(found)
-        if source is None:
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"can't read the file: {type(error).__name__}"
+            diagnostics.append(Diagnostic("YAML001", message, Position(str(path), 1, 1)))
             continue
-        wrong = check_cases(source)
-        diagnostics.extend(wrong)
-        if not wrong and not found:
-            cases.extend(_cases(source, folder.name))
+        found, wrong = parse_cases(str(path), text, folder.name)
+        cases += found
+        diagnostics += wrong
     names: dict[str, Position] = {}
     for case in cases:
-        if case.name in names:
-            diagnostics.append(Diagnostic("CASE001", f'there is another case "{case.name}"', case.position))
-        names[case.name] = case.position
+        other = names.setdefault(case.name, case.position)
+        if other is not case.position:
+            hint = f"give each its own name; the other stands in {Path(other.file).name}, line {other.line}"
+            diagnostics.append(Diagnostic("CASE001", f'there is another case "{case.name}"', case.position, 1, hint))
     return cases, diagnostics
 
 
-def _read(path: Path) -> tuple[Source | None, list[Diagnostic]]:
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"can't read the file: {type(error).__name__}"
-        return None, [Diagnostic("YAML001", message, Position(str(path), 1, 1))]
-    return read(str(path), text)
+def _late_accounts(source: Source) -> Iterator[Diagnostic]:
+    """A connection is made before the first call, so what a later one says of the account would be passed over."""
+    for i, block in enumerate(source.value or ()):
+        for n, call in enumerate(block.get("calls", ())[1:], 1):
+            for name in sorted(call.get("given", {}).keys() & _ACCOUNT):
+                path = (i, "calls", n, "given", name)
+                message = f"{name} belongs to the connection, which all calls of a case share"
+                at, length = source.position(path, key=True), source.length(path, key=True)
+                yield Diagnostic("CASE002", message, at, length, "write it under the case's `given`")
 
 
-def _cases(source: Source, integration_id: str) -> list[Case]:
-    made = []
+def _cases(source: Source, integration_id: str) -> list[Case | WebhookCase]:
+    made: list[Case | WebhookCase] = []
     for i, block in enumerate(source.value or ()):
         if "webhook" in block:
-            continue  # checked above; webhooks are not executed by this version
+            made.append(_webhook_case(block, integration_id, source.position((i,))))
+            continue
         made.append(
             Case(
                 name=block["case"],
@@ -60,17 +90,41 @@ def _cases(source: Source, integration_id: str) -> list[Case]:
     return made
 
 
+def _webhook_case(block: Mapping[str, Any], integration_id: str, position: Position) -> WebhookCase:
+    return WebhookCase(
+        name=block["webhook"],
+        integration_id=integration_id,
+        source=block["source"],
+        unconfirmed=block.get("unconfirmed", False),
+        given=block.get("given", {}),
+        receive=block["receive"],
+        answer=block["answer"],
+        events=tuple(block["events"]) if "events" in block else None,
+        again="again" in block,
+        tampers=tuple(block.get("tamper", ())),
+        position=position,
+    )
+
+
 def _turns(block: Mapping[str, Any]) -> tuple[Turn, ...]:
     """`calls` share what the case gives; a case without them is one turn."""
     if "calls" not in block:
-        return (_turn(block, {}),)
-    return tuple(_turn(call, block.get("given", {})) for call in block["calls"])
+        return (_turn(block, {}, block.get("given", {}).keys()),)
+    shared = dict(block.get("given", {}))
+    turns: list[Turn] = []
+    for call in block["calls"]:
+        own = call.get("given", {})
+        turns.append(_turn(call, shared, own.keys() if turns else {*shared, *own}))
+        if "now" in own:
+            shared["now"] = own["now"]
+    return tuple(turns)
 
 
-def _turn(block: Mapping[str, Any], shared: Mapping[str, Any]) -> Turn:
+def _turn(block: Mapping[str, Any], shared: Mapping[str, Any], sets: Iterable[str]) -> Turn:
     return Turn(
         action=block["action"],
         given={**shared, **block.get("given", {})},
+        sets=frozenset(sets),
         exchanges=tuple(Exchange(x["expect"], x["answer"]) for x in block.get("exchanges", ())),
         any_order=block.get("anyOrder", False),
         has_result="result" in block,

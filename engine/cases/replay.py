@@ -1,32 +1,36 @@
-"""Runs a case through the whole engine: real store, frozen clock, the wire played by the case."""
+"""Runs a case through the whole engine: its own store, frozen clock, the wire played by the case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ulid import ULID
 
+from engine.cases import cursors
 from engine.cases.match import compare, differences
+from engine.cases.memory import memory_store
 from engine.cases.model import Case, Exchange, Turn
 from engine.cases.origins import DEFAULT_NOW
 from engine.cases.wire import response_of
 from engine.catalog import Catalog
-from engine.errors import AnswerLost, CallTimedOut, ConnectFailed
+from engine.errors import AnswerLost, CallError, CallTimedOut, Code, ConnectFailed, RequestError
 from engine.library import exact
-from engine.model import Answer, Command, Connection, Request, Response
+from engine.model import Answer, Command, Connection, Problem, Request, Response
 from engine.runtime import auth
 from engine.runtime.account import CREDENTIALS, TOKEN
 from engine.runtime.execute import Engine
 from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.token import token_record
+from engine.runtime.transport import Transport
 from engine.storage.ports import Store
 
 _BUDGET_SECONDS = 28.0
 _LARGEST = 5 * 1024 * 1024
+_AS_CALL: Mapping[str, Code] = {"BAD_REQUEST": "INVALID_INPUT", "CONFLICT": "CONFLICT", "NOT_FOUND": "NOT_FOUND"}
 
 
 @dataclass(slots=True)
@@ -45,6 +49,10 @@ class VirtualClock:
 
     def monotonic(self) -> float:
         return self.passed
+
+    def set(self, now: float) -> None:
+        """Between two calls the clock of the day may be set; what has passed goes on."""
+        self.epoch = now - self.passed
 
     async def sleep(self, seconds: float) -> None:
         self.waited += seconds
@@ -89,39 +97,88 @@ class ScriptedWire:
     def _next(self, request: Request) -> Exchange | None:
         if not self.exchanges:
             return None
-        if self.any_order:
-            for exchange in self.exchanges:
-                if not differences(exchange.expect, request):
-                    self.exchanges.remove(exchange)
-                    return exchange
-        exchange = self.exchanges.pop(0)
-        self.problems += [f"request {self.sent}: {what}" for what in differences(exchange.expect, request)]
-        return exchange
+        open_ones = self.exchanges if self.any_order else self.exchanges[:1]
+        found = [differences(exchange.expect, request) for exchange in open_ones]
+        nearest = min(range(len(found)), key=lambda i: (_is_elsewhere(found[i]), len(found[i])))
+        self.problems += [f"request {self.sent}: {what}" for what in found[nearest]]
+        return self.exchanges.pop(nearest)
 
     async def close(self) -> None:
         """Holds nothing."""
 
 
-async def replay(case: Case, catalog: Catalog, store: Store) -> list[str]:
-    """What the engine did differently; empty when it reproduces the case. Each case has a tenant of its own."""
-    first = case.turns[0].given
-    clock = VirtualClock(_epoch(first), list(first.get("random", ())))
-    wire = ScriptedWire(clock)
-    engine = _engine(catalog, store, clock, wire)
-    connection = await _connect(engine, case, first)
+def _is_elsewhere(found: Sequence[str]) -> bool:
+    """Whether the request goes to another place than was expected."""
+    return any(what.startswith(("method:", "url:")) for what in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One call of a case as the engine made it, how many requests it sent, and what it did differently."""
+
+    turn: Turn
+    answer: Answer = field(repr=False)
+    sent: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a case is played: an engine that knows nothing else, with the case's account."""
+
+    engine: Engine
+    connection: Connection
+    clock: VirtualClock
+    wire: ScriptedWire
+
+
+def _as_it_is(wire: Transport) -> Transport:
+    return wire
+
+
+async def replay(case: Case, catalog: Catalog, store: Store | None = None) -> list[str]:
+    """What the engine did differently; empty when it reproduces the case.
+
+    Each case has a store of its own, in memory; in one that is given, a tenant of its own.
+    """
+    try:
+        calls = await play(case, catalog, store)
+    except CallError as error:
+        return [f"the connection can't be made: {error.code}: {error.message}"]
     problems: list[str] = []
-    for number, turn in enumerate(case.turns, 1):
-        found = await _turn(engine, connection, turn, clock, wire)
-        prefix = f"call {number}: " if len(case.turns) > 1 else ""
-        problems += [prefix + problem for problem in found]
+    for number, call in enumerate(calls, 1):
+        prefix = f"call {number}: " if len(calls) > 1 else ""
+        problems += [prefix + problem for problem in call.problems]
     return problems
+
+
+async def play(
+    case: Case, catalog: Catalog, store: Store | None = None, around: Callable[[Transport], Transport] = _as_it_is
+) -> list[Played]:
+    """Every call of the case. Raises `CallError` when the case's account can't be connected."""
+    stage = await staged(case, catalog, store, around)
+    return [await _turn(stage.engine, stage.connection, turn, stage.clock, stage.wire) for turn in case.turns]
+
+
+async def staged(
+    case: Case, catalog: Catalog, store: Store | None = None, around: Callable[[Transport], Transport] = _as_it_is
+) -> Stage:
+    """The stage with the case's account; `around` puts something of its own around the wire that the case plays.
+
+    Raises `CallError` when the account can't be connected.
+    """
+    first = case.turns[0].given
+    clock = VirtualClock(_epoch(first))
+    wire = ScriptedWire(clock)
+    engine = _engine(catalog, store or memory_store(clock.now), clock, around(wire))
+    return Stage(engine, await _connect(engine, case, first), clock, wire)
 
 
 def _epoch(given: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(str(given.get("now", DEFAULT_NOW))).timestamp()
 
 
-def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: ScriptedWire) -> Engine:
+def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: Transport) -> Engine:
     wires = Wires(
         transport=wire,
         state=store.state,
@@ -158,31 +215,42 @@ async def _connect(engine: Engine, case: Case, given: Mapping[str, Any]) -> Conn
     return connection
 
 
-async def _turn(
-    engine: Engine, connection: Connection, turn: Turn, clock: VirtualClock, wire: ScriptedWire
-) -> list[str]:
-    if "now" in turn.given:
-        clock.epoch, clock.passed = _epoch(turn.given), 0.0
+async def _turn(engine: Engine, connection: Connection, turn: Turn, clock: VirtualClock, wire: ScriptedWire) -> Played:
+    if "now" in turn.sets:
+        clock.set(_epoch(turn.given))
+    if "random" in turn.sets:
+        clock.draws = list(turn.given["random"])
     clock.waited, wire.sent, wire.problems = 0.0, 0, []
     wire.exchanges, wire.any_order = list(turn.exchanges), turn.any_order
-    clock.ids = [turn.given["id"]] if "id" in turn.given else []
-    answer = await engine.execute(
-        Command(
-            tenant_id=connection.tenant_id,
-            connection_id=connection.connection_id,
-            action_id=turn.action,
-            input=turn.given.get("input", {}),
-            idempotency_key=turn.given.get("idempotencyKey"),
-        )
+    clock.ids = [turn.given["id"]] if "id" in turn.sets else []
+    asked = turn.given.get("input", {})
+    command = Command(
+        tenant_id=connection.tenant_id,
+        connection_id=connection.connection_id,
+        action_id=turn.action,
+        input=cursors.sealed(engine, connection, turn.action, asked),
+        idempotency_key=turn.given.get("idempotencyKey"),
     )
-    return [*wire.problems, *_outcome(turn, answer, wire, clock.waited)]
+    answer = await _answer(engine, command)
+    shown = replace(answer, data=cursors.cleared(engine, connection, turn.action, asked, answer.data))
+    return Played(turn, shown, wire.sent, (*wire.problems, *_outcome(turn, shown, wire, clock.waited)))
+
+
+async def _answer(engine: Engine, command: Command) -> Answer:
+    """What never becomes a call (an idempotency key used for another request) is an error of the case too."""
+    try:
+        return await engine.execute(command)
+    except RequestError as refused:
+        code = _AS_CALL.get(refused.code, "INTERNAL")
+        return Answer(False, "", 0, error=Problem(code, str(refused), retryable=False))
 
 
 def _outcome(turn: Turn, answer: Answer, wire: ScriptedWire, waited: float) -> Iterator[str]:
     if wire.exchanges:
-        yield f"{len(wire.exchanges)} expected requests were not sent"
+        left = len(wire.exchanges)
+        yield "1 expected request was not sent" if left == 1 else f"{left} expected requests were not sent"
     if turn.sent is not None and wire.sent != turn.sent:
-        yield f"expected {turn.sent} requests, sent {wire.sent}"
+        yield f"expected {turn.sent} {'request' if turn.sent == 1 else 'requests'}, sent {wire.sent}"
     if turn.waited_ms is not None and round(waited * 1000) != turn.waited_ms:
         yield f"expected to wait {turn.waited_ms} ms, waited {round(waited * 1000)}"
     if turn.has_result:

@@ -1,7 +1,11 @@
 """The provider sandbox: an ASGI app that stands in for all providers and answers from the cases.
 
 The engine reaches it through upstream overrides, so the intended host is in `X-Upstream-Host`. Faults that a case
-records (a lost connection, a delay, an answer in chunks) are played for real.
+records (a lost connection, a delay, an answer in chunks) are played for real; only `drop: before` can't be told from
+`drop: after`, for a request must be read before its case is known.
+
+Answers go out as they were recorded, also the times in them: moved to the present they would no longer fit signatures,
+nor ids that hold a date, nor the result that the case promises.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from engine.cases.choose import Miss, Recordings
+from engine.cases.choose import Recordings
+from engine.cases.miss import Miss
 from engine.cases.model import Case
 from engine.cases.read import read_cases
 from engine.cases.wire import response_of
@@ -52,7 +57,7 @@ def load_all_cases(folders: Iterable[Path]) -> list[Case]:
 
 
 def create_sandbox(cases: Iterable[Case]) -> ASGIApp:
-    """The app. It keeps nothing but how far it has played sequences such as "fails, then works"."""
+    """The app. It keeps nothing but how far each client has played sequences ("fails, then works") and calls."""
     recordings = Recordings(cases)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

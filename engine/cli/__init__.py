@@ -1,4 +1,4 @@
-"""The command line: `integrations serve | call | explain | keys`."""
+"""The command line: `integrations serve | call | explain | new | record | docs | keys`."""
 
 from __future__ import annotations
 

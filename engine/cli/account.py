@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +18,20 @@ from engine.library import exact
 from engine.model import Command, Connection
 from engine.runtime.clock import Clock
 from engine.runtime.execute import Engine
+from engine.runtime.transport import Transport
 from engine.settings import Settings
+
+Wire = Callable[[Mapping[str, str]], Transport]
 
 
 @asynccontextmanager
 async def opened(
-    given: argparse.Namespace, settings: Settings, clock: Clock | None = None
+    given: argparse.Namespace, settings: Settings, clock: Clock | None = None, wire: Wire | None = None
 ) -> AsyncIterator[tuple[Engine, Connection]]:
-    """The engine of the data dir with the tenant's connection; with --config or --credentials both are temporary."""
+    """The engine of the data dir with the tenant's connection; with --config or --credentials both are temporary.
+
+    A `wire` is given the origins that requests are to go to, and sends them there itself.
+    """
     temporary = given.config is not None or given.credentials is not None
     async with AsyncExitStack() as stack:
         if temporary:
@@ -36,7 +42,8 @@ async def opened(
         if settings.sandbox:
             origin = await stack.enter_async_context(sandbox_origin(settings))
             upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
-        engine = await open_engine(settings, catalog=catalog, clock=clock, upstreams=upstreams)
+        transport, upstreams = (wire(upstreams), {}) if wire is not None else (None, upstreams)
+        engine = await open_engine(settings, catalog=catalog, clock=clock, transport=transport, upstreams=upstreams)
         stack.push_async_callback(engine.close)
         yield engine, await _connection(engine, given, temporary=temporary)
 
@@ -52,7 +59,7 @@ async def sandbox_origin(settings: Settings) -> AsyncIterator[str]:
 
 async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: bool) -> Connection:
     if not temporary:
-        return await engine.accounts.connection_of(command_of(given, {}))
+        return await _stored(engine, given)
     draft = Draft(
         integration_id=given.integration,
         name="command line",
@@ -60,6 +67,16 @@ async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: b
         credentials=json_argument("--credentials", given.credentials or "{}"),
     )
     return await ConnectionService(engine).create(given.tenant, draft)
+
+
+async def _stored(engine: Engine, given: argparse.Namespace) -> Connection:
+    try:
+        return await engine.accounts.connection_of(command_of(given, {}))
+    except RequestError as error:
+        is_none = error.code == "NOT_FOUND" and given.connection is None
+        if not is_none or given.integration not in engine.catalog.integrations:
+            raise
+        raise RequestError("NOT_FOUND", f"{error}: give --config and --credentials, or connect the account") from None
 
 
 def command_of(given: argparse.Namespace, asked: dict[str, Any], connection: Connection | None = None) -> Command:

@@ -56,8 +56,11 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 def _parser() -> argparse.ArgumentParser:
     from engine.cli.call import call
+    from engine.cli.docs import docs
     from engine.cli.explain import explain
     from engine.cli.keys import rotate
+    from engine.cli.new import new
+    from engine.cli.record import record
     from engine.cli.serve import serve
 
     parser = argparse.ArgumentParser(prog="integrations", description="Call third-party systems from YAML specs.")
@@ -74,17 +77,71 @@ def _parser() -> argparse.ArgumentParser:
     _add_wires(command)
     command.add_argument("--idempotency-key", help="the same key and request are answered once")
 
-    command = _command(commands, "explain", "print the exact request of an action; nothing is sent", explain)
+    command = _command(commands, "explain", "print the exact requests of an action; nothing is sent", explain)
     _add_action(command)
+    _add_explaining(command)
+
+    command = _command(commands, "record", "run an action and write what went over the wire as a case", record)
+    _add_action(command)
+    _add_wires(command)
+    _add_recording(command)
+
+    _add_answers(commands.add_parser("new", help="begin an integration", description="Begin an integration."), new)
+
+    command = _command(commands, "docs", "write a page of documentation for each integration", docs)
+    command.add_argument("--out", default="docs/integrations", metavar="DIR", help="where the pages go")
+    command.add_argument("--check", action="store_true", help="write nothing; end with 1 when a page is out of date")
+
+    keys = commands.add_parser("keys", help="the master key").add_subparsers(metavar="COMMAND", required=True)
+    _command(keys, "rotate", "make a new master key and wrap all tenant keys under it", rotate)
+    return parser
+
+
+def _add_explaining(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--case", metavar="NAME", help="of a recorded case: its requests, answers, rules and output")
+    command.add_argument(
+        "--answer", metavar="FILE", help="what would become of this answer of the provider; - for stdin"
+    )
+    command.add_argument("--status", type=int, default=200, help="its HTTP status (200)")
+    command.add_argument(
+        "--header", action="append", default=[], metavar="'NAME: VALUE'",
+        help="one of its headers, like 'Retry-After: 30'; may be given several times",
+    )  # fmt: skip
+    command.add_argument(
+        "--step", metavar="ID", help="the step that it answers, where the action has several (the last)"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument("--now", help="freeze the time: RFC 3339, like 2026-05-01T03:04:05Z")
     command.add_argument("--random", help="freeze the randomness")
     command.add_argument("--idempotency-key", help="freeze the key that requests derive theirs from")
     command.add_argument("--show-secrets", action="store_true", help="do not mask (on a terminal only)")
 
-    keys = commands.add_parser("keys", help="the master key").add_subparsers(metavar="COMMAND", required=True)
-    _command(keys, "rotate", "make a new master key and wrap all tenant keys under it", rotate)
-    return parser
+
+def _add_recording(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--case", required=True, metavar="NAME", help="name of the case, another one than all others")
+    command.add_argument(
+        "--source", required=True, help="where the facts come from: page of the provider's documentation"
+    )
+    command.add_argument("--out", metavar="FILE", help="file of cases, - for stdout (cases/ACTION.yaml of the spec)")
+    command.add_argument("--idempotency-key", help="the caller's key, for actions that carry one")
+
+
+def _add_answers(command: argparse.ArgumentParser, run: Any) -> None:
+    command.add_argument("id", metavar="ID", help="its id, category first: shipping-acme")
+    command.add_argument("--dir", default="specs", help="folder of specs (specs)")
+    command.add_argument("--name", help="name in the catalogue")
+    command.add_argument("--category", help="shipping, payment …; what the id begins with")
+    command.add_argument("--base-url", metavar="URL", help="where its API is")
+    command.add_argument("--auth", help="kind of credentials: api_key, bearer or basic")
+    command.add_argument(
+        "--header", metavar="NAME[: PREFIX]",
+        help="header of the API key (X-Api-Key); with what stands before the key: 'Authorization: Key'",
+    )  # fmt: skip
+    command.add_argument("--action", help="id of the first action (get_item)")
+    command.add_argument("--method", help="its HTTP method")
+    command.add_argument("--path", help="its path, parameters in braces: /v1/items/{itemId}")
+    command.add_argument("--yes", action="store_true", help="ask nothing: what is not given has its default")
+    command.set_defaults(run=run)
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from engine.api.app import create_app
 from engine.bootstrap import open_catalog, open_engine, open_observer
 from engine.cli.account import sandbox_origin
 from engine.cli.log_lines import calls_logged_to
+from engine.cli.protocol import CallerProtocol
 from engine.errors import SettingsError, StorageError
 from engine.runtime.execute import Engine
 from engine.settings import Settings
@@ -27,12 +28,26 @@ from engine.telemetry.metrics import Metrics
 _HOUSEKEEPING_SECONDS = 60.0
 _BATCHES = 200
 _DAY = 86_400
+_FILES = 65_536
 
 
 def serve(_given: argparse.Namespace, settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT. 0 when it ended in order."""
+    _open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings))
+
+
+def _open_files() -> None:
+    """As many as the system allows: each waiting call holds two sockets, and the usual 1,024 are soon used up."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -58,7 +73,7 @@ async def _serve(settings: Settings) -> int:
         stack.push_async_callback(engine.close)
         token = service_token_hash(service_token(settings))
         lifespan = _lifespan(engine, settings)
-        app = create_app(engine, settings, token_hashes=[token], lifespan=lifespan, metrics=metrics)
+        app = create_app(engine, settings, token_hashes=[token], lifespan=lifespan, metrics=metrics, observer=observer)
         gc.collect()
         gc.freeze()  # the catalogue lives as long as the process: the collector need not walk it
         return await _listen(app, settings, len(catalog.integrations))
@@ -77,7 +92,15 @@ class _Server(uvicorn.Server):
 
 async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_graceful_shutdown=30
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=CallerProtocol,
+        ws="none",
+        server_header=False,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=30,
     )
     server = _Server(config)
     print(_greeting(settings, integrations), flush=True)  # noqa: T201
@@ -115,7 +138,9 @@ async def _keep_house(engine: Engine, settings: Settings) -> None:
         try:
             before = engine.clock.now() - settings.retention_days * _DAY
             for _ in range(_BATCHES):
-                if not await engine.store.executions.expire(before) + await engine.store.state.expire():
+                store = engine.store
+                rows = await store.executions.expire(before) + await store.events.expire(before)
+                if not rows + await store.state.expire():
                     break
                 await asyncio.sleep(0.05)
         except StorageError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.compiled.fault import Fault, Path
+from engine.compiled.misnomers import unknown_function
 from engine.compiled.words import Span
 from engine.diagnostics import unknown
 from engine.library import LIBRARY
@@ -62,6 +63,8 @@ class Names:
     tables: Mapping[str, Table] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=lambda: LIBRARY)
     place: str = "here"
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What to say of a dotted name (or root) that is looked for here and stands elsewhere."""
 
     def adding(self, **roots: Shape) -> Names:
         return replace(self, roots={**self.roots, **roots})
@@ -78,6 +81,7 @@ class Names:
         shape = self.roots.get(root)
         if shape is None:
             message, hint = unknown("name", root, self.roots)
+            hint = f"{self.advice[root]}; {hint}" if root in self.advice else hint
             raise _misnamed("NAME001", f"{message} {self.place}", hint, spans[:1])
         sure = shape.sure
         for depth, step in enumerate(path[1:], 1):
@@ -95,6 +99,7 @@ class Names:
         if step not in shape.fields:
             dotted = ".".join(str(p) for p in parent)
             message, hint = unknown("name", f"{dotted}.{step}", [f"{dotted}.{name}" for name in shape.fields])
+            hint = self.advice.get(f"{dotted}.{step}", hint)
             raise _misnamed("NAME002", message, hint, spans)
         return shape.fields[step]
 
@@ -108,7 +113,7 @@ class Names:
     def function(self, name: str, offset: int = 0) -> Function:
         found = self.functions.get(name)
         if found is None:
-            message, hint = unknown("function", name, self.functions)
+            message, hint = unknown_function(name, self.functions)
             raise Fault("NAME003", message, hint, offset, len(name))
         return found
 

@@ -22,11 +22,11 @@ from typing import Any
 
 from engine.compiled.closures import same
 from engine.compiled.fault import EvaluationError, Fault
+from engine.compiled.misnomers import bare_word, unknown_function
 from engine.compiled.names import TABLE_FUNCTIONS, Names
 from engine.compiled.query_functions import STANDARD, Standard
 from engine.compiled.query_text import Node, parse, plain_path, words_of
 from engine.compiled.words import Span, Words
-from engine.diagnostics import unknown
 from engine.library.absent import ABSENT
 from engine.library.function import Function, LibraryError
 
@@ -104,6 +104,8 @@ class _Compiler:
         except Fault as fault:
             if path[0] in ("null", "true", "false"):
                 fault.hint = f"write `{path[0]}` with backticks for the literal"
+            elif len(path) == 1 and fault.length == len(path[0]) + 2:  # it stood in double quotes
+                fault.hint = f"double quotes are for names; a text stands in single ones: '{path[0]}'"
             raise
         return _root_reader(path)
 
@@ -201,7 +203,7 @@ class _Compiler:
         return run
 
     def _comparator(self, node: Node, at_root: bool) -> Evaluate:
-        left, right = (self.compile(child, at_root) for child in node["children"])
+        left, right = (self._compared(child, other, at_root) for child, other in _each_way(node["children"]))
         sign = node["value"]
         if sign in ("eq", "ne"):
             wanted = sign == "eq"
@@ -217,6 +219,16 @@ class _Compiler:
             return order(a, b)
 
         return run
+
+    def _compared(self, node: Node, other: Node, at_root: bool) -> Evaluate:
+        """One side of a comparison: a word that is no name was often meant as a text."""
+        try:
+            return self.compile(node, at_root)
+        except Fault as fault:
+            is_word = node["type"] == "field" and other["type"] not in ("literal", "raw_string")
+            if is_word and fault.code == "NAME001" and fault.hint.startswith("known: "):
+                fault.hint = f"{bare_word(node['value'])}; {fault.hint}"
+            raise
 
     def _or_expression(self, node: Node, at_root: bool) -> Evaluate:
         left, right = (self.compile(child, at_root) for child in node["children"])
@@ -267,7 +279,7 @@ class _Compiler:
         if (standard := STANDARD.get(name)) is not None:
             return self._standard(standard, node, at_root, span)
         if name not in self.names.functions:
-            message, hint = unknown("function", name, [*STANDARD, *self.names.functions])
+            message, hint = unknown_function(name, [*STANDARD, *self.names.functions])
             raise Fault("NAME003", message, hint, span[0], len(name))
         return self._from_library(self.names.function(name), node, at_root, span)
 
@@ -333,6 +345,11 @@ def _wrong_count(name: str, count: int, span: Span) -> Fault:
 
 def _start_and_length(span: Span) -> Span:
     return span[0], span[1] - span[0]
+
+
+def _each_way(pair: list[Node]) -> tuple[tuple[Node, Node], tuple[Node, Node]]:
+    left, right = pair
+    return (left, right), (right, left)
 
 
 def _what_holds(base: Evaluate) -> Evaluate:

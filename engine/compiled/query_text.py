@@ -12,6 +12,7 @@ import jmespath.lexer
 import jmespath.parser
 
 from engine.compiled.fault import Fault
+from engine.compiled.misnomers import query_hint
 from engine.compiled.words import Word
 from engine.library import exact
 
@@ -31,11 +32,13 @@ def parse(text: str) -> Node:
         raise Fault("EXPR011", "a query is missing here") from None
     except jmespath.exceptions.LexerError as error:
         at = min(error.lexer_position, len(text) - 1)
-        raise Fault("EXPR011", "can't read the query: this character can't stand here", "", at) from None
+        hint = query_hint(text, at)
+        raise Fault("EXPR011", "can't read the query: this character can't stand here", hint, at) from None
     except jmespath.exceptions.ParseError as error:
         at = error.lex_position if error.token_value else len(text)
         found = f"at {str(error.token_value)[:40]!r}" if error.token_value else "at its end"
-        raise Fault("EXPR011", f"can't read the query {found}", "", at or 0, len(str(error.token_value or 1))) from None
+        hint, length = query_hint(text, at or 0), len(str(error.token_value or 1))
+        raise Fault("EXPR011", f"can't read the query {found}", hint, at or 0, length) from None
     except RecursionError:
         raise _too_deep(text) from None
     except ValueError:  # an index with thousands of digits

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from engine.compiled.closures import Evaluate
 from engine.compiled.fault import EvaluationError, Fault, Path, Report
@@ -31,11 +31,37 @@ DIRECTIVES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """One text as it is compiled: a query or a template, where it stands in the spec, and what it may name."""
+
+    kind: Literal["query", "template"]
+    path: Path
+    text: str
+    names: Names
+
+
+def _unnoted(_leaf: Leaf) -> None:
+    """Nobody wants to know of leaves."""
+
+
+Watch = Callable[[Path, Evaluate], Evaluate]
+"""Takes the path of a query, or of a branch of `$cases`, and its closure; gives the closure that is used."""
+
+
+def _unwatched(_path: Path, evaluate: Evaluate) -> Evaluate:
+    """Nobody wants to know what comes of it."""
+    return evaluate
+
+
+@dataclass(frozen=True, slots=True)
 class Leaves:
     """How the texts of a tree are read, and where findings go."""
 
     names: Names
     report: Report
+    note: Callable[[Leaf], None] = _unnoted
+    """Is told of every query and template before it is compiled."""
+    watch: Watch = _unwatched
     queries: bool = False
     escapes: Mapping[str, Escape] | None = None
     escape: Escape | None = None
@@ -83,10 +109,11 @@ class _Compiler:
 
     def _leaf(self, text: str, path: Path) -> Evaluate:
         leaves = self.leaves
+        leaves.note(Leaf("query" if leaves.queries else "template", path, text, leaves.names))
         try:
             if not leaves.queries:
                 return compile_template(text, leaves.names, leaves.escape)
-            query = compile_query(text, leaves.names)
+            query = leaves.watch(path, compile_query(text, leaves.names))
         except Fault as fault:
             leaves.report(path, fault)
             return nothing
@@ -103,8 +130,9 @@ class _Compiler:
 
     def _query(self, node: Any, path: Path) -> Evaluate:
         """The text of `$each`, `$where`, `$when`: always a query."""
+        self.leaves.note(Leaf("query", path, str(node), self.leaves.names))
         try:
-            return compile_query(str(node), self.leaves.names)
+            return self.leaves.watch(path, compile_query(str(node), self.leaves.names))
         except Fault as fault:
             self.leaves.report(path, fault)
             return nothing
@@ -196,7 +224,8 @@ class _Compiler:
             if branches and branches[-1][0] is None:
                 self._fault(here, "EXPR025", "this branch is never reached: the one before has no $when")
             when = self._query(case["$when"], (*here, "$when")) if "$when" in case else None
-            branches.append((when, self.compile(case["$value"], (*here, "$value"), is_root)))
+            value = self.compile(case["$value"], (*here, "$value"), is_root)
+            branches.append((when, self.leaves.watch(here, value)))
 
         def run(scope: Any) -> Any:
             for when, value in branches:

@@ -27,12 +27,13 @@ def digest(x: Any, algorithm: Any) -> bytes:
 
 @null_out
 def hex_text(x: Any) -> str:
+    """Two small hexadecimal digits for each byte."""
     return bytes_of("hex", x).hex()
 
 
 @null_out
 def base64(x: Any) -> str:
-    """Standard alphabet, padded."""
+    """Base64 of a text's UTF-8 or of bytes: standard alphabet, padded."""
     return base64_.b64encode(bytes_of("base64", x)).decode()
 
 

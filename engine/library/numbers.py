@@ -42,18 +42,21 @@ def number(function: str, value: Any) -> int | Decimal:
 
 @null_out
 def add(x: Any, y: Any) -> int | Decimal:
+    """The exact sum."""
     a, b = number("add", x), number("add", y)
     return _whole("add", a + b) if isinstance(a, int) and isinstance(b, int) else _exactly("add", a, b)
 
 
 @null_out
 def sub(x: Any, y: Any) -> int | Decimal:
+    """The exact difference."""
     a, b = number("sub", x), number("sub", y)
     return _whole("sub", a - b) if isinstance(a, int) and isinstance(b, int) else _exactly("sub", a, b)
 
 
 @null_out
 def mul(x: Any, y: Any) -> int | Decimal:
+    """The exact product."""
     a, b = number("mul", x), number("mul", y)
     return _whole("mul", a * b) if isinstance(a, int) and isinstance(b, int) else _exactly("mul", a, b)
 

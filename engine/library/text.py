@@ -27,11 +27,13 @@ def text(x: Any) -> str:
 
 @null_out
 def lower(x: Any) -> str:
+    """All letters small."""
     return text_of("lower", x).lower()
 
 
 @null_out
 def upper(x: Any) -> str:
+    """All letters capital."""
     return text_of("upper", x).upper()
 
 

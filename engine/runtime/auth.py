@@ -30,15 +30,16 @@ def choose(account: Account) -> Method:
 
 def _first_that_holds(account: Account) -> Method:
     given = {**account.config, **account.credentials}
-    scope = Scope({"config": account.config})
+    scope, missing = Scope({"config": account.config}), set[str]()
     for method in account.integration.methods:
-        if method.when is not None:
-            if holds(method.when(scope)):
-                return method
-        elif all(given.get(name) not in (None, "") for name in method.needs):
+        lacking = [name for name in method.needs if given.get(name) in (None, "")]
+        is_meant = method.when is None or holds(method.when(scope))
+        if is_meant and not lacking:
             return method
-    missing = sorted({name for method in account.integration.methods for name in method.needs if not given.get(name)})
-    raise CallError("AUTH_FAILED", f"the connection lacks credentials: {', '.join(missing) or 'none fit'}")
+        missing.update(lacking if is_meant else ())
+        if is_meant and method.when is not None:
+            break
+    raise CallError("AUTH_FAILED", f"the connection lacks credentials: {', '.join(sorted(missing)) or 'none fit'}")
 
 
 def sign_in(
@@ -132,44 +133,3 @@ def _put(block: Signature, draft: Draft, made: str) -> None:
         draft.form.append((name, made))
     else:
         draft.body = {**(draft.body or {}), name: made}
-
-
-def verified(
-    blocks: tuple[Signature, ...], queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float
-) -> bool:
-    """The first block whose `when` holds decides; where none does, nothing needs to be proved."""
-    for block in blocks:
-        if block.when is None or _truth(block.when, queries):
-            return _fits(block, queries, templates, signers, now)
-    return True
-
-
-def _truth(query: Any, scope: Scope) -> bool:
-    try:
-        return holds(query(scope))
-    except EvaluationError:
-        return False
-
-
-def _fits(block: Signature, queries: Scope, templates: Scope, signers: Mapping[str, Signer], now: float) -> bool:
-    try:
-        if block.timestamp is not None:
-            stamp = block.timestamp(queries)
-            if not signature.within(stamp, block.timestamp_unit, block.tolerance_seconds, now):
-                return False
-            templates = templates.having(verify={"timestamp": stamp})
-        given = block.given(queries) if block.given is not None else None
-        texts = [_bytes(text(templates)) for text in block.texts]
-        keys = [_bytes(key(templates)) for key in block.keys]
-    except (EvaluationError, encode.Unsendable):
-        return False
-    candidates = given if isinstance(given, list) else [given]
-    scheme = block.scheme or "refuse"
-    matched = signature.verify(scheme, [t for t in texts if t], [k for k in keys if k], candidates, block.encoding)
-    return matched and all(_fits(also, queries, templates, signers, now) for also in block.also)
-
-
-def _bytes(value: Any) -> bytes:
-    if value is ABSENT or value is None:
-        return b""
-    return value if isinstance(value, bytes) else encode.scalar_text(value, "verify").encode()

@@ -14,6 +14,7 @@ from engine.library.times import utc_text
 from engine.model import Command
 from engine.runtime.account import Account
 from engine.runtime.clock import Clock
+from engine.runtime.pages import Page
 from engine.runtime.tally import Tally
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,6 +33,8 @@ class Call:
     action: Action
     scope: Scope = field(repr=False)
     sent: bool = False
+    written: bool = False
+    """A write may have been done: one was sent of which the provider did not say that it wasn't processed."""
     signs_in: bool = False
     """These requests are those of the method's login, not the action's."""
     counted: bool = False
@@ -41,6 +44,8 @@ class Call:
     completed: list[str] = field(default_factory=list)
     """Ids of the write steps that are done."""
     tally: Tally = field(default_factory=Tally)
+    page: Page | None = None
+    """The page that is asked for, where the action has pagination."""
 
     def remaining(self, clock: Clock) -> float:
         return self.deadline - clock.monotonic()

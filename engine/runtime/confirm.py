@@ -18,6 +18,7 @@ from engine.errors import CallError
 from engine.runtime.call import Call
 from engine.runtime.inputs import check_input, compute_vars, find_action
 from engine.runtime.output import mapped
+from engine.runtime.pages import first_page
 from engine.runtime.response import Reply
 
 Steps = Callable[[Call], Awaitable[Reply]]
@@ -49,7 +50,7 @@ async def confirm(call: Call, plan: Confirm, error: CallError, steps: Steps, max
 async def _look(call: Call, plan: Confirm, asked: Any, steps: Steps, max_bytes: int) -> Any:
     action = find_action(call.account.integration, plan.action_id)
     given = check_input(action, asked if isinstance(asked, dict) else {}, call.account.config)
-    scope = call.scope.having(input=given, steps={})
+    scope = call.scope.having(**first_page(action, given), steps={})
     scope["vars"] = compute_vars(action, scope)
     look = replace(call, action=action, scope=scope, completed=[], counted=False)
     return mapped(look, await steps(look), max_bytes)

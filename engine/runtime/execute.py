@@ -31,6 +31,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.output import mapped
+from engine.runtime.pages import Page
 from engine.runtime.prove import TestOutcome, Trail, prove
 from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Signing, Wires, send
@@ -77,11 +78,10 @@ class Engine:
         if command.idempotency_key is None:
             return await self.run(command, trail)
 
-        async def run() -> idempotency.Outcome:
-            answer = await self.run(command, trail)
-            return idempotency.Outcome(answer, trail.call is not None and trail.call.sent)
-
-        return await idempotency.once(self.store, command, trail.execution_id, self.clock.now, self.budget_seconds, run)
+        begun = idempotency.Begun(trail.execution_id, self.clock.now(), self.budget_seconds)
+        return await idempotency.once(
+            self.store, command, begun, lambda: self.run(command, trail), lambda: _holds_key(trail)
+        )
 
     async def run(self, command: Command, trail: Trail) -> Answer:
         """The call from its beginning to its row in the log; `trail` then tells what happened."""
@@ -119,10 +119,14 @@ class Engine:
         given = check_input(action, command.input, account.config)
         root = call_root(trail.execution_id, command.idempotency_key, created_at, self.clock.hex)
         scope = Scope({"input": given, "config": account.config, "call": root, "steps": {}})
+        page = None
+        if action.pagination is not None:
+            page = await Page.asked(self.store.vault, trail.connection, action, command.input, scope, created_at)
         scope["vars"] = compute_vars(action, scope)
         budget = action.timeout_seconds or account.integration.timeout_seconds or self.budget_seconds
         deadline = started + min(float(budget), self.budget_seconds)
-        call = trail.call = Call(command, trail.execution_id, started, created_at, deadline, account, action, scope)
+        call = Call(command, trail.execution_id, started, created_at, deadline, account, action, scope, page=page)
+        trail.call = call
         trail.reply = await self._steps(call)
         return mapped(call, trail.reply, self.max_output_bytes)
 
@@ -130,7 +134,7 @@ class Engine:
         """Every step in order; the reply of the only one, or the scope with all outputs."""
         signing = await self._signing(call)
         reply: Reply | None = None
-        for step in call.action.steps:
+        for step in call.action.steps if call.page is None else call.page.steps(call.action):
             if step.when is not None and not truth(step.when, call.scope):
                 continue
             try:
@@ -218,6 +222,17 @@ class Engine:
     async def close(self) -> None:
         await self.wires.transport.close()
         await self.store.lifetime.close()
+
+
+def _holds_key(trail: Trail) -> bool:
+    """Whether a repeat under the key of this call must not be sent."""
+    call, error = trail.call, trail.error
+    if call is None or not call.sent:
+        return False
+    # A plain 429 and its like: the provider surely did nothing and we say "try again", so the same key must let the
+    # caller do it. A write of the call that may have been done, in whichever step, holds the key all the same.
+    again = error is not None and error.retryable and error.not_processed
+    return call.written or not again
 
 
 def place_of(error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
     absent ── intent stored (durably, before anything is sent) ──> running ── answer ──> done, replayed
                                                                      │
-                                                                     └── the process died ──> OUTCOME_UNKNOWN
+                                                                     ├── the process died ──> OUTCOME_UNKNOWN
+                                                                     └── nothing was done ──> absent
 
 Keys are stored as hashes, per tenant; stored answers are sealed like credentials.
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import RequestError
+from engine.errors import EngineError, RequestError, StorageError
 from engine.library import exact
 from engine.model import Answer, Command, Problem
 from engine.storage.ports import Record, Store
@@ -24,61 +26,64 @@ _GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What running the call came to; `sent` says whether anything left the process."""
+class Begun:
+    """A call that is about to run: its id, when it began (epoch seconds) and how long it may take."""
 
-    answer: Answer
-    sent: bool
+    execution_id: str
+    at: float
+    budget: float
 
 
 def fingerprint(command: Command) -> str:
     """The same for the same request, whatever the order of its keys. Raises `RequestError` for what is no JSON."""
-    asked = [command.connection_id, command.integration_id, command.action_id, _sorted(command.input)]
+    asked = [command.connection_id, command.integration_id, command.action_id, ordered(command.input)]
     try:
         return hashlib.sha256(exact.dumps(asked)).hexdigest()
     except ValueError:
         raise RequestError("BAD_REQUEST", "the input is not a JSON value") from None
 
 
-def _sorted(value: Any) -> Any:
+def ordered(value: Any) -> Any:
+    """The same JSON value, its keys in one order at every depth."""
     if isinstance(value, Mapping):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
 async def once(
-    store: Store,
-    command: Command,
-    execution_id: str,
-    now: Callable[[], float],
-    budget: float,
-    run: Callable[[], Awaitable[Outcome]],
+    store: Store, command: Command, begun: Begun, run: Callable[[], Awaitable[Answer]], holds: Callable[[], bool]
 ) -> Answer:
-    """Run the call under its key, or replay. Raises `RequestError(CONFLICT)` for another request or a running one."""
+    """Run the call under its key, or replay. `holds` is asked afterwards: False = the key is set free.
+
+    Raises `RequestError(CONFLICT)` for another request or a running one, and what `run` raises.
+    """
     key = _record_key(command)
-    intent = {"state": "running", "print": fingerprint(command), "id": execution_id, "until": now() + budget + _GRACE}
-    stored = await store.state.put(key, exact.dumps(_plain(intent)), expected=0, ttl_seconds=KEEP_SECONDS, durable=True)
+    until = round((begun.at + begun.budget + _GRACE) * 1000) / 1000
+    intent = {"state": "running", "print": fingerprint(command), "id": begun.execution_id, "until": until}
+    stored = await store.state.put(key, exact.dumps(intent), expected=0, ttl_seconds=KEEP_SECONDS, durable=True)
     if stored is None:
         record = await store.state.get(key)
         if record is None:
             raise RequestError("CONFLICT", "the first request with this Idempotency-Key has just ended; try again")
-        return _earlier(store, command, record, now())
+        return _earlier(store, command, record, begun.at)
     try:
-        outcome = await run()
-    except RequestError:
-        await store.state.delete(key, stored)
+        answer = await run()
+    except EngineError:
+        if not holds():
+            with suppress(StorageError):  # then the intent stays, and its outcome is unknown: the safe side
+                await store.state.delete(key, stored)
         raise
-    await _finish(store, command, key, stored, intent, outcome)
-    return outcome.answer
+    if holds():
+        await _finish(store, command, key, stored, intent, answer)
+    else:
+        await store.state.delete(key, stored)
+    return answer
 
 
 async def _finish(
-    store: Store, command: Command, key: str, version: int, intent: Mapping[str, Any], outcome: Outcome
+    store: Store, command: Command, key: str, version: int, intent: Mapping[str, Any], answer: Answer
 ) -> None:
-    if not outcome.sent:
-        await store.state.delete(key, version)
-        return
-    sealed = store.vault.seal(command.tenant_id, key, exact.dumps(_answer_data(outcome.answer)))
+    sealed = store.vault.seal(command.tenant_id, key, exact.dumps(_answer_data(answer)))
     done = exact.dumps({"state": "done", "print": intent["print"], "answer": sealed.hex()})
     await store.state.put(key, done, expected=version, ttl_seconds=KEEP_SECONDS, durable=True)
 
@@ -99,10 +104,6 @@ def _earlier(store: Store, command: Command, record: Record, now: float) -> Answ
 def _record_key(command: Command) -> str:
     digest = hashlib.sha256((command.idempotency_key or "").encode()).hexdigest()
     return f"idempotency:{command.tenant_id}:{digest}"
-
-
-def _plain(intent: Mapping[str, Any]) -> dict[str, Any]:
-    return {**intent, "until": round(intent["until"] * 1000) / 1000}
 
 
 def _answer_data(answer: Answer) -> dict[str, Any]:

@@ -6,14 +6,16 @@ exceeded, and it may refuse up to a sixtieth of the span early. Records live in 
 compare-and-set; a conflict means that somebody else counted first, so the count is made again.
 
 A busy process takes permits in blocks: it counts several at once, uses them within the slice they were counted in,
-and gives back what was left with its next count. A slow one takes them one by one.
+and gives back what was left with its next count. A slow one takes them one by one. A clock that runs back makes a slice
+come again, when others have counted on without it: by the clock that never does, a block is used for a slice's time.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from engine.errors import CallError
@@ -50,12 +52,12 @@ class Taken:
 
 @dataclass(slots=True)
 class Block:
-    """Permits that this process has counted in `slice`, of which `left` are unused."""
+    """Permits that this process has counted in `slice`, of which `left` are unused; `until` is monotonic seconds."""
 
     slice: int
-    taken: int
     left: int
-    used: int = 0
+    used: int
+    until: float
 
 
 def take(value: bytes | None, now: float, calls: int, per: float, want: int = 1, unused: Block | None = None) -> Taken:
@@ -93,10 +95,11 @@ def _until_free(counts: list[int], newest: int, width: float, calls: int, now: f
 
 
 class Permits:
-    """Counts the calls of this process in the limits that all processes share."""
+    """Counts the calls of this process in the limits that all processes share. `monotonic`: seconds, never back."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._state = state
+        self._monotonic = monotonic
         self._blocks: dict[str, Block] = {}
 
     async def take_all(self, buckets: Iterable[Bucket], now: float) -> None:
@@ -106,7 +109,7 @@ class Permits:
         """
         for bucket in buckets:
             block = self._blocks.get(bucket.key)
-            if block is not None and block.left and block.slice == int(now * SLICES / bucket.per):
+            if block is not None and block.left and self._is_current(block, bucket, now):
                 block.left -= 1
                 block.used += 1
                 continue
@@ -118,9 +121,13 @@ class Permits:
                 message = f"more than {bucket.calls} calls in {bucket.per:g} seconds {bucket.what}"
                 raise _refusal(message, wait)
 
+    def _is_current(self, block: Block, bucket: Bucket, now: float) -> bool:
+        return block.slice == int(now * SLICES / bucket.per) and self._monotonic() < block.until
+
     async def _count(self, bucket: Bucket, block: Block | None, now: float) -> float:
         """Seconds to wait, 0 when the call is counted."""
         want = max(1, block.used // _BLOCK_SHARE) if block is not None else 1
+        until = self._monotonic() + bucket.per / SLICES
         for _ in range(_TRIES):
             record = await self._state.get(bucket.key)
             taken = take(record.value if record else None, now, bucket.calls, bucket.per, want, block)
@@ -129,15 +136,20 @@ class Permits:
             expected = record.version if record else 0
             ttl = bucket.per * 2
             if await self._state.put(bucket.key, taken.value, expected=expected, ttl_seconds=ttl) is not None:
-                self._keep(bucket.key, block, taken)
+                self._keep(bucket.key, block, taken, until)
                 return 0.0
         return bucket.per / SLICES  # so many others at once: as good as full
 
-    def _keep(self, key: str, before: Block | None, taken: Taken) -> None:
+    def _keep(self, key: str, before: Block | None, taken: Taken, until: float) -> None:
+        known = self._blocks.get(key)
+        if known is not None and known.slice == taken.slice:  # another call of this process counted meanwhile
+            known.left += taken.granted - 1
+            known.used += 1
+            return
         if len(self._blocks) >= _MOST_BLOCKS:
             self._blocks.clear()  # what they held stays counted
         used = before.used if before is not None and before.slice == taken.slice else 0
-        self._blocks[key] = Block(taken.slice, taken.granted, taken.granted - 1, used + 1)
+        self._blocks[key] = Block(taken.slice, taken.granted - 1, used + 1, until)
 
 
 def _refusal(message: str, wait: float) -> CallError:

@@ -6,8 +6,8 @@ status → `answer.success` on a parsed 2xx.
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,7 @@ from engine.library.function import LibraryError, text_of
 from engine.library.text import folded
 from engine.model import Response
 from engine.redact import Masker, clean_message
+from engine.runtime import waits
 from engine.runtime.parse import Unreadable, parse_body
 from engine.runtime.parse import text_of as body_text
 
@@ -187,12 +188,17 @@ def error_of(verdict: Verdict, code: Code, scope: Scope, response: Response, mas
         code,
         shown or f"{_MESSAGES.get(code, 'the call failed')} (HTTP {response.status})",
         retryable=verdict.retryable,
-        retry_after_ms=retry_after_ms(_quiet(verdict.retry_after, scope), response, code),
+        retry_after_ms=retry_after_ms(_quiet(verdict.retry_after, scope), response, code, lambda: _began(scope)),
         provider_code=_short(provider_code, masker),
         details=details,
         not_processed=verdict.not_processed,
         renew=verdict.renew_auth or code == "AUTH_FAILED",
     )
+
+
+def _began(scope: Scope) -> float:
+    """When the call began, for the few answers that give a time by the clock and do not say theirs."""
+    return float(scope["call"]["epoch"])
 
 
 def _short(value: Any, masker: Masker) -> str | None:
@@ -211,31 +217,16 @@ def _details(verdict: Verdict, scope: Scope, masker: Masker) -> dict[str, Any]:
     return details
 
 
-def retry_after_ms(asked: Any, response: Response, code: str) -> int | None:
-    """Milliseconds to wait: the rule's seconds, else the Retry-After header (seconds or date)."""
-    if isinstance(asked, bool) or not isinstance(asked, int | Decimal):
-        asked = _header_seconds(response) if code in ("RATE_LIMITED", "PROVIDER_UNAVAILABLE") else None
-    if asked is None or asked < 0:
+def retry_after_ms(asked: Any, response: Response, code: str, now: Callable[[], float]) -> int | None:
+    """Milliseconds to wait: the rule's seconds, else what the headers ask for; at most a day."""
+    seconds: float | None = None
+    if isinstance(asked, int | Decimal) and not isinstance(asked, bool):
+        seconds = float(max(-1, min(asked, waits.LONGEST)))
+    elif code in ("RATE_LIMITED", "PROVIDER_UNAVAILABLE"):
+        seconds = waits.asked(response.headers, now)
+    if seconds is None or seconds < 0:
         return None
-    return max(1, int(min(asked, 86_400) * 1000))
-
-
-def _header_seconds(response: Response) -> float | None:
-    text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 10:
-        return float(text)
-    until, sent = _http_date(text), _http_date(response.headers.get("date", ""))
-    return max(0.0, until - sent) if until is not None and sent is not None else None
-
-
-def _http_date(text: str) -> float | None:
-    """Epoch seconds of a date in a header; None for anything else."""
-    if "," not in text:
-        return None
-    try:
-        return email.utils.parsedate_to_datetime(text.strip()).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return max(1, math.ceil(seconds * 1000))
 
 
 def failures_of(partial: Partial, scope: Scope, masker: Masker, status: int, effect: str) -> list[dict[str, Any]]:

@@ -9,19 +9,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.catalog import Limit, Method, Signature, Step
+from engine.catalog import Effect, Limit, Method, Signature, Step
 from engine.compiled.scope import Scope
 from engine.errors import AnswerLost, AnswerTooLarge, CallError, CallTimedOut, ConnectFailed
 from engine.library.absent import ABSENT
 from engine.model import Request, Response
-from engine.plugins import Signer
-from engine.runtime import auth, breaker, egress, limits, response, retry
+from engine.plugins import Signer, SignInput
+from engine.runtime import auth, breaker, egress, limits, response, retry, verify, waits
 from engine.runtime.call import Call, of_attempt
 from engine.runtime.clock import Clock
 from engine.runtime.request import Draft, build, finish
 from engine.runtime.tally import attempt_ended
 from engine.runtime.transport import Transport
 from engine.storage.ports import State
+from engine.telemetry import caller
 from engine.telemetry.events import Observer
 
 POLICY = retry.Policy()
@@ -77,6 +78,8 @@ async def send(call: Call, step: Step, scope: Scope, signing: Signing | None, wi
     draft = build(step.request, scope)
     if not draft.send:
         return _unsent(call, draft, signing, scope, wires)
+    if call.account.integration.trace:
+        draft.headers.update(caller.carrier())
     work = _Work(call, step, draft, scope, signing, wires)
     try:
         return await _until_settled(work)
@@ -120,11 +123,15 @@ async def _attempt(work: _Work) -> response.Reply:
         await breaker.probe(wires.state, circuit, opened, now)
         work.is_probe = True
     call.tally.begin(work.step.step_id, host, now, wires.clock.monotonic())
+    was_written, call.written = call.written, call.written or work.step.effect == "write"
     try:
         answer = await _transmit(work, request, host, remaining)
         call.tally.heard(answer)
+        await _learn(work, answer)
         reply = _read(work, answer, request.url)
     except CallError as error:
+        if error.not_processed:
+            call.written = was_written
         attempt_ended(wires.observer, call, request, error, wires.clock.monotonic())
         if error.code == "RATE_LIMITED" and error.retry_after_ms:
             await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
@@ -133,6 +140,14 @@ async def _attempt(work: _Work) -> response.Reply:
     attempt_ended(wires.observer, call, request, None, wires.clock.monotonic())
     work.circuit, work.heard = circuit, None
     return reply
+
+
+async def _learn(work: _Work, answer: Response) -> None:
+    """An answer that says that no calls are left holds back the connection's next ones, as its 429 would."""
+    call, wires = work.call, work.wires
+    wait = waits.emptied(answer.headers, wires.clock.now)
+    if wait is not None:
+        await limits.block(wires.state, _block_key(call), wires.clock.now(), wait)
 
 
 def signed(draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:
@@ -187,8 +202,14 @@ def _is_proven(call: Call, made: Scope, answer: Response, wires: Wires) -> bool:
             "credentials": dict(call.account.credentials),
         }
     )
-    templates["answer"]["raw"] = answer.body.decode("utf-8", "replace")
-    return auth.verified(call.action.verify_answer, made, templates, wires.signers, wires.clock.now())
+    templates["answer"]["raw"] = verify.text_of_bytes(answer.body)
+    evidence = verify.Evidence(made, templates, lambda: _seen(answer, made["body"]), wires.signers, wires.clock.now())
+    return verify.decide(call.action.verify_answer, evidence) is not False
+
+
+def _seen(answer: Response, body: Any) -> SignInput:
+    values = body if isinstance(body, dict) else {}
+    return SignInput(headers=dict(answer.headers), values=values, raw=answer.body)
 
 
 def read_values(reads: tuple[tuple[str, Callable[[Any], Any]], ...], scope: Scope) -> dict[str, Any]:
@@ -221,11 +242,16 @@ _INCONCLUSIVE = frozenset({"TIMEOUT", "PROVIDER_UNAVAILABLE", "RATE_LIMITED", "C
 
 
 def _settled(work: _Work, error: CallError) -> CallError:
-    """The error that the caller gets: a write that may have happened is not "try again"."""
-    if work.step.effect != "write" or work.circuit is None:
+    """A write that may have happened is not "try again"."""
+    return error if work.circuit is None else settled(work.step.effect, error, unsure=work.unsure)
+
+
+def settled(effect: Effect, error: CallError, *, unsure: bool = False) -> CallError:
+    """What the caller gets of an attempt that left; `unsure`: an earlier one may have been processed."""
+    if effect != "write":
         return error
     lost = error.code in ("TIMEOUT", "PROVIDER_UNAVAILABLE") and not error.not_processed and error.retryable
-    if lost or (work.unsure and error.code in _INCONCLUSIVE):
+    if lost or (unsure and error.code in _INCONCLUSIVE):
         message = f"it is not known whether the provider did it: {error.message}"
         details = {**error.details, "cause": error.code}
         return CallError("OUTCOME_UNKNOWN", message, provider_code=error.provider_code, details=details)

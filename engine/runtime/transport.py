@@ -25,7 +25,7 @@ from engine.model import Request, Response
 from engine.runtime.url import private_address
 
 CONNECT_SECONDS = 5.0
-_POOL = 256
+_POOL, _POOL_PER_HOST = 2048, 512  # a provider that hangs holds its own share, not everybody's
 
 
 class Transport(Protocol):
@@ -74,7 +74,11 @@ class HttpTransport:
         if self._opened is None:
             resolver = ThreadedResolver() if self._allow_private else _PublicResolver(self._exempt)
             connector = aiohttp.TCPConnector(
-                limit=_POOL, ttl_dns_cache=10, resolver=resolver, ssl=ssl.create_default_context()
+                limit=_POOL,
+                limit_per_host=_POOL_PER_HOST,
+                ttl_dns_cache=10,
+                resolver=resolver,
+                ssl=ssl.create_default_context(),
             )
             self._opened = aiohttp.ClientSession(
                 connector=connector,

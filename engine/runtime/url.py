@@ -89,6 +89,17 @@ def join(base: str, path: str) -> str:
     return base.rstrip("/") + path
 
 
+def on_origin(base: str, text: str) -> str:
+    """An absolute or rooted URL that somebody else gave, absolute and on the origin of `base`. Raises `UnsafeUrl`."""
+    server = split(base)
+    found = split(server.origin + text if text.startswith("/") and not text.startswith("//") else text)
+    if found.origin != server.origin:
+        raise UnsafeUrl("the URL lies on another origin than the server")
+    if _DOTS.search(found.path):
+        raise UnsafeUrl('the URL must not hold "." or ".." as a segment')
+    return quote(f"{found.origin}{found.path or '/'}{found.query}", safe=_ASCII)
+
+
 def tenant_url(text: str, *, ports: Collection[int] = (), plain_http: bool = False) -> str:
     """A base URL that somebody typed, in one spelling: host normalised, path kept without trailing slash.
 

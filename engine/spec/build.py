@@ -16,22 +16,24 @@ from engine.spec.build_action import ActionBuilder
 from engine.spec.build_auth import AuthBuilder, header_fields
 from engine.spec.build_request import Wire, optional_ask
 from engine.spec.build_rules import RuleBuilder, tables_of
+from engine.spec.build_webhooks import WebhookBuilder
 from engine.spec.findings import Findings
 from engine.spec.later import check_later
 from engine.spec.places import NOTHING, Places
-from engine.spec.refs import Refs
 
-_AUTH_TYPES = {"bearer": "api_key", "login": "custom", "signed": "custom", "plugin": "custom"}
+_AUTH_TYPES = {
+    "api_key": "api_key", "bearer": "api_key", "basic": "basic", "oauth2": "oauth2",
+    "login": "custom", "signed": "custom", "plugin": "custom", "custom": "custom",
+}  # fmt: skip
 
 
 def build_integration(
-    written: Mapping[str, Any], findings: Findings, registry: Registry, models: Mapping[str, Any], logo: bytes | None
+    spec: Mapping[str, Any], findings: Findings, registry: Registry, logo: bytes | None
 ) -> Integration:
     """What is wrong goes to `findings`; the result is of use only when there is nothing.
 
-    Every value of `written` must have the type that the language asks for; keys may be missing.
+    `spec` holds no references any more. Every value must have the type that the language asks for; keys may be missing.
     """
-    spec = Refs(written, models, findings).resolve(written)
     check_later(spec, findings)
     config_schema = {"type": "object", "additionalProperties": False, **spec.get("configSchema", {})}
     functions = {**LIBRARY, **registry.functions}
@@ -65,14 +67,16 @@ def build_integration(
         },
         test=_test(spec.get("test"), places, wire, rules, ("test",)),
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
+        trace=spec.get("http", {}).get("trace", False),
+        webhook=WebhookBuilder(places, wire, auth).build(spec["webhooks"]) if "webhooks" in spec else None,
     )
 
 
 def _check_auth_type(spec: Mapping[str, Any], findings: Findings) -> None:
     methods = spec.get("auth", ())
     first = methods[0].get("type") if methods else None
-    wanted = _AUTH_TYPES.get(str(first), first)
-    if None not in (first, spec.get("authType")) and spec["authType"] != wanted:
+    wanted = _AUTH_TYPES.get(str(first))  # None: no type of a method, which the structure is told of
+    if wanted is not None and spec.get("authType") not in (None, wanted):
         message = "authType is not that of the first auth method"
         findings.add(("authType",), "SPEC067", message, f"a first method of type {first} makes it {wanted}")
 
@@ -114,7 +118,8 @@ def _hosts(spec: Mapping[str, Any], places: Places, findings: Findings) -> Hosts
             message = "the host of this server is not written out, so `hosts` must say where credentials may go"
             findings.add(path, "SPEC065", message, "hosts: ['*.vendor.com'] or hosts: [config.<field>]")
         elif host and host not in literal and not host.endswith(suffixes):
-            findings.add(path, "SPEC066", "this server's host is not among `hosts`, so nothing could be sent to it")
+            message = "this server's host is not among `hosts`, so nothing could be sent to it"
+            findings.add(path, "SPEC066", message, f"add {host} to hosts, or correct one of the two")
     return Hosts(
         literal=literal,
         suffixes=suffixes,

@@ -14,6 +14,7 @@ from engine.catalog import (
     Effect,
     Evaluate,
     Method,
+    Pagination,
     Partial,
     Rule,
     Signature,
@@ -22,11 +23,19 @@ from engine.catalog import (
 from engine.compiled.fault import Fault, Path
 from engine.compiled.names import ANY, SURE, Names, Shape, shape_of
 from engine.compiled.schema import Schema, misfits
-from engine.compiled.template import is_template, paths_of, surely_present
-from engine.compiled.tree import Leaves, compile_tree
+from engine.compiled.template import surely_present
+from engine.compiled.tree import compile_tree
 from engine.redact import mask_fields, sensitive_fields
 from engine.spec.build_auth import AuthBuilder, step_shape
-from engine.spec.build_request import Wire, compile_ask, optional_ask
+from engine.spec.build_pages import (
+    check_pagination,
+    compile_pagination,
+    offered_input,
+    offered_output,
+    page_shape,
+    with_places,
+)
+from engine.spec.build_request import Wire, all_paths, compile_ask, optional_ask
 from engine.spec.build_rules import RuleBuilder
 from engine.spec.places import Places
 
@@ -39,6 +48,8 @@ class _Shapes:
     vars: dict[str, Shape] = field(default_factory=dict)
     steps: dict[str, Shape] = field(default_factory=dict)
     read: dict[str, Shape] = field(default_factory=dict)
+    page: Mapping[str, Shape] = field(default_factory=dict)
+    """The root `page`, where the action has pagination."""
 
 
 class ActionBuilder:
@@ -63,6 +74,12 @@ class ActionBuilder:
         category = block.get("category", "read")
         effect: Effect = "read" if category == "read" else "write"
         shapes = _Shapes(shape_of(input_schema.raw, sure=True))
+        paging = block.get("pagination")
+        if paging is not None:
+            shapes.page = {"page": page_shape(paging)}
+            check_pagination(block, all_paths([block.get(key) for key in _RENDERED]), self.findings, path)
+            block = with_places(block, self.findings, path)
+            input_schema, output_schema = offered_input(input_schema, paging), offered_output(output_schema)
         variables = self._vars(block, shapes, path)
         has_steps = "steps" in block
         # Without steps `read` is known to the rules; with steps it reads what the steps left behind.
@@ -99,8 +116,9 @@ class ActionBuilder:
                 block.get("verifyAnswer", self.spec.get("verifyAnswer")),
                 self.places.verify_answer(),
                 (*path, "verifyAnswer") if "verifyAnswer" in block else ("verifyAnswer",),
-                verify=True,
+                queries=self.places.any_answer(),
             ),
+            pagination=self._pagination(block, steps, shapes, path) if paging is not None else None,
         )
 
     def schema(self, raw: Any, path: Path) -> Schema:
@@ -114,23 +132,25 @@ class ActionBuilder:
             self.findings.report(path, fault)
             return Schema({})
         for at, message in misfits(raw):
-            self.findings.add((*path, *at), "SPEC093", f"this default does not fit its own schema: it {message}")
+            text = f"this default does not fit its own schema: it {message}"
+            self.findings.add((*path, *at), "SPEC093", text, "write one that fits, or leave it out")
         return schema
 
     def _answer_names(self, shapes: _Shapes) -> Names:
         return self.places.answer(
             shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps), _closed_shape(shapes.read)
-        )
+        ).adding(**shapes.page)
 
     def _end_names(self, block: Mapping[str, Any], shapes: _Shapes) -> Names:
         """For what makes the result: the answer, or with steps what they left behind."""
         if "steps" not in block:
             return self._answer_names(shapes)
         read, steps = _closed_shape(shapes.read), _closed_shape(shapes.steps)
-        return self.places.after_steps(shapes.input, _closed_shape(shapes.vars), steps, read)
+        return self.places.after_steps(shapes.input, _closed_shape(shapes.vars), steps, read).adding(**shapes.page)
 
     def _request_names(self, shapes: _Shapes) -> Names:
-        return self.places.request(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
+        names = self.places.request(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
+        return names.adding(**shapes.page)
 
     def _vars(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[tuple[str, Evaluate], ...]:
         made = []
@@ -157,7 +177,7 @@ class ActionBuilder:
         return tuple(made)
 
     def _tree(self, tree: Any, names: Names, path: Path) -> Evaluate:
-        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes)
+        leaves = self.findings.query_leaves(names, escapes=self.wire.escapes)
         return compile_tree(tree, leaves, path)
 
     def _checks(self, block: Mapping[str, Any], shapes: _Shapes, path: Path) -> tuple[Check, ...]:
@@ -194,6 +214,7 @@ class ActionBuilder:
     def _step(self, step: Mapping[str, Any], block: Mapping[str, Any], shapes: _Shapes, here: Path, path: Path) -> Step:
         names = self._answer_names(shapes)
         before = self.places.before_step(shapes.input, _closed_shape(shapes.vars), _closed_shape(shapes.steps))
+        before = before.adding(**shapes.page)
         outputs = step.get("outputs", {}).items()
         return Step(
             step_id=str(step.get("stepId")),
@@ -214,8 +235,12 @@ class ActionBuilder:
     def _output(self, block: Mapping[str, Any], names: Names, schema: Schema, path: Path) -> Evaluate | None:
         if "output" not in block:
             return None
-        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes, schema=schema.raw)
+        leaves = self.findings.query_leaves(names, escapes=self.wire.escapes, schema=schema.raw)
         return compile_tree(block["output"], leaves, (*path, "output"), is_root=True)
+
+    def _pagination(self, block: Mapping[str, Any], steps: tuple[Step, ...], shapes: _Shapes, path: Path) -> Pagination:
+        requests, answer = self._request_names(shapes), self._end_names(block, shapes)
+        return compile_pagination(block, steps, requests, answer, self.findings, path)
 
     def _partial(self, block: Mapping[str, Any], names: Names, path: Path) -> Partial | None:
         partial = block.get("partial")
@@ -264,9 +289,11 @@ class ActionBuilder:
             if isinstance(common, list):
                 self.findings.add(here, "SPEC074", "an action can't override a list of sign blocks")
                 continue
+            merged: Path = (*here, i)
+            self.findings.came_from(merged, here)
             for key in common.keys() - own.keys():
-                self.findings.came_from((*here, key), ("auth", i, "sign", key))
-            signature = self.auth.signatures({**common, **own}, names, here)
+                self.findings.came_from((*merged, key), ("auth", i, "sign", key))
+            signature = self.auth.signatures({**common, **own}, names, merged)
             self.auth.check_complete(signature[0], here)
             made[methods[i].name] = signature
         return made
@@ -274,13 +301,17 @@ class ActionBuilder:
     def _check_idempotency(self, block: Mapping[str, Any], effect: Effect, path: Path) -> None:
         by = _by(block.get("idempotency"))
         if effect == "write" and by is None:
-            message = "a write says how it may be repeated"
-            self.findings.add(path, "SPEC075", message, "idempotency: key, natural or none")
+            message = "it changes something, and nothing says what a second sending does"
+            self.findings.add((*path, "actionId"), "SPEC075", message, "idempotency: key, natural or none")
         if by == "key":
             texts = [block, self.spec.get("http", {}), self.spec.get("auth", ())]
-            if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in _all_paths(texts)):
+            if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in all_paths(texts)):
                 message = "the key of idempotency: key stands nowhere in the request"
                 self.findings.add((*path, "idempotency"), "SPEC076", message, "send call.idempotencyKey or call.key")
+
+
+_RENDERED = ("vars", "request", "steps")
+"""The keys of an action that hold what is rendered into its requests."""
 
 
 def _masking(raw: Mapping[str, Any]) -> Evaluate:
@@ -305,16 +336,3 @@ def _closed_shape(fields: Mapping[str, Shape]) -> Shape:
 
 def _title(action_id: str) -> str:
     return action_id.replace("_", " ").capitalize()
-
-
-def _all_paths(node: Any) -> list[tuple[str, ...]]:
-    if isinstance(node, str):
-        try:
-            return paths_of(node) if is_template(node) else []
-        except Fault:
-            return []  # reported where the text was compiled
-    if isinstance(node, Mapping):
-        return [path for value in node.values() for path in _all_paths(value)]
-    if isinstance(node, list | tuple):
-        return [path for value in node for path in _all_paths(value)]
-    return []

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.catalog import Apply, Evaluate, Method, Put, Signature, Step, TokenPlan
+from engine.compiled.expressions import parse, plain_path
 from engine.compiled.fault import Fault, Path
 from engine.compiled.names import SURE, Names, Shape
-from engine.compiled.template import paths_of
-from engine.compiled.tree import Leaves, compile_tree
+from engine.compiled.template import parts_of, paths_of
+from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
-from engine.spec.build_request import Wire, compile_text, optional_ask
+from engine.spec.build_request import Wire, all_paths, compile_ask, compile_text, optional_ask
 from engine.spec.build_rules import RuleBuilder
 from engine.spec.places import Places
+
+_PARSED = frozenset(("request", name) for name in ("json", "form", "query", "headers"))
 
 
 class AuthBuilder:
@@ -79,16 +82,17 @@ class AuthBuilder:
             pair = (user, password)
         return Apply(**trees, basic=pair)
 
-    def signatures(self, block: Any, names: Names, path: Path, *, verify: bool = False) -> tuple[Signature, ...]:
-        """A `sign` block (one or a list) or a `verify` list."""
+    def signatures(
+        self, block: Any, names: Names, path: Path, *, queries: Names | None = None
+    ) -> tuple[Signature, ...]:
+        """A `sign` block (one or a list) or a `verify` list, whose queries have names of their own."""
         if block is None:
             return ()
         if isinstance(block, Mapping):
-            return (self._signature(block, names, path, verify),)
-        return tuple(self._signature(b, names, (*path, i), verify) for i, b in enumerate(block))
+            return (self._signature(block, names, path, queries or names),)
+        return tuple(self._signature(b, names, (*path, i), queries or names) for i, b in enumerate(block))
 
-    def _signature(self, block: Mapping[str, Any], names: Names, path: Path, verify: bool) -> Signature:
-        answers = self.places.any_answer() if verify else names
+    def _signature(self, block: Mapping[str, Any], names: Names, path: Path, queries: Names) -> Signature:
         plugin = block.get("plugin")
         if plugin is not None and plugin not in self.signers:
             message, hint = unknown("signature", str(plugin), self.signers)
@@ -102,21 +106,49 @@ class AuthBuilder:
             fields=tuple(block.get("fields", ())),
             extra=self.wire.fields(block, "extra", names, path),
             encoding=block.get("encoding", "hex"),
-            when=optional_ask(block, "when", answers, self.findings, path),
+            when=optional_ask(block, "when", queries, self.findings, path),
             put=_put(block.get("put")),
-            given=optional_ask(block, "given", answers, self.findings, path),
-            timestamp=optional_ask(stamp, "value", answers, self.findings, (*path, "timestamp")),
+            given=self._given(block.get("given"), queries, (*path, "given")),
+            timestamp=optional_ask(stamp, "value", queries, self.findings, (*path, "timestamp")),
             timestamp_unit=stamp.get("unit", "s"),
             tolerance_seconds=float(stamp.get("toleranceSeconds", 300)),
-            also=self.signatures(block.get("also"), names, (*path, "also"), verify=verify),
+            also=self.signatures(block.get("also"), names, (*path, "also"), queries=queries),
+            key_names=tuple(_names_of(part) for part in listed(block.get("key") or block.get("text"))),
+            given_text=tuple(str(text) for text in listed(block.get("given"))),
         )
+
+    def _given(self, block: Any, queries: Names, path: Path) -> Evaluate | None:
+        """One query, or a list of them: what any of them finds was given."""
+        if not isinstance(block, list):
+            return None if block is None else compile_ask(block, queries, self.findings, path)
+        asked = [compile_ask(text, queries, self.findings, (*path, i)) for i, text in enumerate(block)]
+
+        def run(scope: Any) -> list[Any]:
+            found = [query(scope) for query in asked]
+            return [one for value in found for one in (value if isinstance(value, list) else [value])]
+
+        return run
 
     def _alternatives(self, block: Any, names: Names, path: Path) -> tuple[Evaluate, ...]:
         """`text` and `key`: one template (or a `$text` tree), or a list of which any may match."""
-        if block is None:
-            return ()
-        parts = [((*path, i), part) for i, part in enumerate(block)] if isinstance(block, list) else [(path, block)]
+        is_list = isinstance(block, list)
+        parts = [((*path, i) if is_list else path, part) for i, part in enumerate(listed(block))]
+        for at, part in parts:
+            self._check_text(part, at)
         return tuple(compile_tree(part, self.wire.leaves(names), at) for at, part in parts)
+
+    def _check_text(self, part: Any, path: Path) -> None:
+        """What was parsed has no text of its own: written out again it need not be what was signed."""
+        try:
+            found = parts_of(part) if isinstance(part, str) else ()
+            for expression in found:
+                names = plain_path(parse(expression)) or ()
+                if names in _PARSED:
+                    message = f"{'.'.join(names)} is what was parsed, and only a text can be signed"
+                    hint = "request.raw is the body as it stands on the wire; pairs and json write what was parsed"
+                    self.findings.add(path, "SPEC088", message, hint)
+        except Fault:
+            pass  # reported where the text is compiled
 
     def _obtain(self, block: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> tuple[tuple[Step, ...], Shape]:
         """The steps of a login, and the shape of what they leave behind."""
@@ -152,7 +184,7 @@ class AuthBuilder:
         )
 
     def _query_tree(self, tree: Any, names: Names, path: Path) -> Evaluate:
-        leaves = Leaves(names, self.findings.report, queries=True, escapes=self.wire.escapes)
+        leaves = self.findings.query_leaves(names, escapes=self.wire.escapes)
         return compile_tree(tree, leaves, path)
 
     def _token(self, block: Mapping[str, Any], steps: Shape, path: Path) -> TokenPlan | None:
@@ -189,6 +221,16 @@ class AuthBuilder:
                 self.findings.add(here, "SPEC080", message, "mark it readOnly (or writeOnly) in configSchema", key=True)
             made[name] = self._query_tree(tree, names, here)
         return made
+
+
+def listed(block: Any) -> list[Any]:
+    """One thing or a list of them, as a list; nothing as an empty one."""
+    return [] if block is None else block if isinstance(block, list) else [block]
+
+
+def _names_of(part: Any) -> tuple[str, ...]:
+    """The dotted names that the templates of a text or tree read."""
+    return tuple(sorted({".".join(path) for path in all_paths(part)}))
 
 
 def step_shape(step: Mapping[str, Any]) -> Shape:

@@ -10,8 +10,8 @@ from engine.catalog import BodyKind, EncodeOptions, Evaluate, RequestPlan
 from engine.compiled.fault import EvaluationError, Fault, Path
 from engine.compiled.names import SURE, Names
 from engine.compiled.query import compile_query
-from engine.compiled.template import Escape, compile_template, split, surely_present
-from engine.compiled.tree import DIRECTIVES, Leaves, compile_tree, nothing
+from engine.compiled.template import Escape, compile_template, is_template, paths_of, split, surely_present
+from engine.compiled.tree import DIRECTIVES, Leaf, Leaves, compile_tree, nothing
 from engine.diagnostics import unknown
 from engine.library.absent import ABSENT
 from engine.library.segment import path_segment
@@ -22,6 +22,7 @@ BODIES: tuple[BodyKind, ...] = ("json", "form", "xml", "graphql", "multipart", "
 
 def compile_text(text: Any, names: Names, findings: Findings, path: Path, escape: Escape | None = None) -> Evaluate:
     """One template; what is wrong with it becomes a finding."""
+    findings.leaves.append(Leaf("template", path, str(text), names))
     try:
         return compile_template(str(text), names, escape)
     except Fault as fault:
@@ -34,8 +35,9 @@ def compile_ask(text: Any, names: Names, findings: Findings, path: Path) -> Eval
     if isinstance(text, Mapping) and "$const" in text:
         value = text["$const"]
         return lambda _scope: value
+    findings.leaves.append(Leaf("query", path, str(text), names))
     try:
-        return compile_query(str(text), names)
+        return findings.watched(path, compile_query(str(text), names))
     except Fault as fault:
         findings.report(path, fault)
         return lambda _scope: None
@@ -60,7 +62,8 @@ class Wire:
         return Wire(spec, findings, escapes, _servers(spec.get("servers", {}), names, findings))
 
     def leaves(self, names: Names) -> Leaves:
-        return Leaves(names, self.findings.report, escapes=self.escapes)
+        found = self.findings
+        return Leaves(names, found.report, found.leaves.append, found.watched, escapes=self.escapes)
 
     def tree(self, block: Mapping[str, Any], key: str, names: Names, path: Path) -> Evaluate | None:
         """A tree that may be of any kind, and may be absent as a whole."""
@@ -208,3 +211,17 @@ def _chosen(choose: Evaluate, urls: Mapping[str, Evaluate]) -> Evaluate:
         return ABSENT if url is None else url(scope)
 
     return run
+
+
+def all_paths(node: Any) -> list[tuple[str, ...]]:
+    """The dotted names that the templates of a tree read."""
+    if isinstance(node, str):
+        try:
+            return paths_of(node) if is_template(node) else []
+        except Fault:
+            return []  # reported where the text was compiled
+    if isinstance(node, Mapping):
+        return [path for value in node.values() for path in all_paths(value)]
+    if isinstance(node, list | tuple):
+        return [path for value in node for path in all_paths(value)]
+    return []

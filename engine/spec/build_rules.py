@@ -9,7 +9,7 @@ from engine.catalog import AnswerPlan, Evaluate, Next, Rule, Verdict
 from engine.compiled.fault import EvaluationError, Fault, Path
 from engine.compiled.names import Names
 from engine.compiled.query import compile_query, holds
-from engine.compiled.tree import Leaves, compile_tree
+from engine.compiled.tree import Leaf, compile_tree
 from engine.diagnostics import unknown
 from engine.library.function import Function
 from engine.library.tables import Table
@@ -42,7 +42,7 @@ class RuleBuilder:
         base = {k: v for k, v in block.items() if k not in ("by", "codes", "other")}
         codes = {str(k): self._entry(v, base, names, path, ("codes", k)) for k, v in block.get("codes", {}).items()}
         other = self._entry(block["other"], base, names, path, ("other",)) if "other" in block else None
-        return Rule(
+        rule = Rule(
             verdict=self.verdict(block, names, path) if by is None else None,
             when=optional_ask(block, "when", names, self.findings, path),
             by=by,
@@ -52,6 +52,7 @@ class RuleBuilder:
             statuses=statuses,
             effect=block.get("effect"),
         )
+        return self.findings.watched_rule(path, rule)
 
     def _entry(self, entry: Any, base: Mapping[str, Any], names: Names, path: Path, step: Path) -> Verdict:
         """`codes: {value: CODE}` or `{value: rule}`; what the outer rule says holds unless the entry says otherwise."""
@@ -78,7 +79,7 @@ class RuleBuilder:
     def _tree(self, block: Mapping[str, Any], key: str, names: Names, path: Path) -> Evaluate | None:
         if key not in block:
             return None
-        return compile_tree(block[key], Leaves(names, self.findings.report, queries=True), (*path, key))
+        return compile_tree(block[key], self.findings.query_leaves(names), (*path, key))
 
     def _next(self, block: Any, names: Names, path: Path) -> Next | None:
         if not isinstance(block, Mapping):
@@ -114,11 +115,13 @@ def tables_of(spec: Mapping[str, Any], findings: Findings, functions: Mapping[st
     for name, block in spec.get("tables", {}).items():
         rules = []
         for i, rule in enumerate(block.get("rules", ())):
+            here: Path = ("tables", name, "rules", i, "when")
+            findings.leaves.append(Leaf("query", here, rule.get("when", ""), names))
             try:
-                when = compile_query(rule.get("when", ""), names, rooted=False)
+                when = findings.watched(here, compile_query(rule.get("when", ""), names, rooted=False))
                 rules.append((_predicate(when), rule.get("is")))
             except Fault as fault:
-                findings.report(("tables", name, "rules", i, "when"), fault)
+                findings.report(here, fault)
         made[name] = Table(
             map={str(k): v for k, v in block.get("map", {}).items()},
             rules=tuple(rules),

@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from engine.catalog import Evaluate, Rule
 from engine.compiled.fault import Fault, Path
+from engine.compiled.names import Names
+from engine.compiled.tree import Leaf, Leaves
 from engine.diagnostics import Diagnostic
 from engine.spec.source import Source
 
 
-class Findings:
-    """All findings of one file; the same code at the same place is reported once."""
+class Watcher(Protocol):
+    """Wraps what is compiled, to learn what becomes of it in calls. Paths are those of the file."""
 
-    def __init__(self, source: Source) -> None:
+    def expression(self, path: Path, evaluate: Evaluate) -> Evaluate:
+        """For each query, and each branch of `$cases`."""
+        ...
+
+    def rule(self, path: Path, rule: Rule) -> Rule: ...
+
+
+class Findings:
+    """All findings of one file, and its queries and templates; the same code at the same place is reported once."""
+
+    def __init__(self, source: Source, watcher: Watcher | None = None) -> None:
         self.source = source
+        self.watcher = watcher
         self.diagnostics: list[Diagnostic] = []
+        self.leaves: list[Leaf] = []
+        """Every query and template as it was compiled: one that serves several places, once for each."""
         self._seen: set[tuple[int, int, str]] = set()
         self._origins: dict[Path, Path] = {}
+
+    def query_leaves(self, names: Names, **more: Any) -> Leaves:
+        """For trees that read: their texts are queries."""
+        return Leaves(names, self.report, self.leaves.append, self.watched, queries=True, **more)
+
+    def watched(self, path: Path, evaluate: Evaluate) -> Evaluate:
+        """The closure of the query at `path`, with what a watcher puts around it."""
+        return evaluate if self.watcher is None else self.watcher.expression(self.written_at(path), evaluate)
+
+    def watched_rule(self, path: Path, rule: Rule) -> Rule:
+        return rule if self.watcher is None else self.watcher.rule(self.written_at(path), rule)
+
+    def watching(self, watcher: Watcher) -> Findings:
+        """For compiling the same spec once more: it knows where everything was written."""
+        made = Findings(self.source, watcher)
+        made._origins.update(self._origins)
+        return made
 
     def came_from(self, path: Path, origin: Path) -> None:
         """What stands at `path` after references were replaced was written at `origin`."""
@@ -54,7 +87,7 @@ class Findings:
         offset: int | None = None,
         length: int | None = None,
     ) -> None:
-        path = self._written_at(path)
+        path = self.written_at(path)
         position = self.source.position(path, key=key, offset=offset)
         mark = (position.line, position.column, code)
         if mark not in self._seen:
@@ -62,8 +95,8 @@ class Findings:
             length = self.source.length(path, key=key) if length is None else length
             self.diagnostics.append(Diagnostic(code, message, position, length, hint))
 
-    def _written_at(self, path: Path) -> Path:
-        """Where the part of the spec stands that a reference brought here."""
+    def written_at(self, path: Path) -> Path:
+        """Where the part of the spec stands that a reference, or an outer block, brought here."""
         for end in range(len(path), 0, -1):
             origin = self._origins.get(path[:end])
             if origin is not None:

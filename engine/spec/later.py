@@ -8,7 +8,7 @@ from typing import Any
 from engine.compiled.fault import Path
 from engine.spec.findings import Findings
 
-_TOP = {"webhooks": "webhooks", "app": "the operator's OAuth app", "logoUrl": "a logo elsewhere than in logo.svg"}
+_TOP = {"app": "the operator's OAuth app", "logoUrl": "a logo elsewhere than in logo.svg"}
 _METHOD = {
     "authorize": "OAuth consent",
     "callback": "OAuth consent",
@@ -29,9 +29,10 @@ _TOKEN = {
     "verify": "a signature of a token answer",
 }
 _LOGIN_STEP = {"onError": "a login that goes on after a failure"}
-_ACTION = {"pagination": "pagination", "needsScopes": "OAuth scopes"}
+_ACTION = {"needsScopes": "OAuth scopes"}
 _TEST = {"capture": "capture by a test"}
-_VERIFICATION = {"plugin": "a plugin that verifies an answer"}
+_WEBHOOK = {"route": "one URL for all connections", "subscribe": "subscribing at the provider"}
+_EVENT = {"fetch": "reading the thing that an event is about"}
 _PART = {"text": "a file of text"}
 
 
@@ -56,8 +57,7 @@ def _blocks(spec: Mapping[str, Any]) -> _Found:
     for path, action in _listed(spec, "actions", ()):
         yield path, action, _ACTION
         yield from _requests(path, action)
-        yield from _verifications(path, action)
-    yield from _verifications((), spec)
+    yield from _webhooks(spec.get("webhooks"))
     yield from _tests(("test",), spec.get("test"))
 
 
@@ -83,10 +83,11 @@ def _requests(path: Path, block: Mapping[str, Any]) -> _Found:
             yield (*path, "request", "multipart", name), part, _PART
 
 
-def _verifications(path: Path, block: Mapping[str, Any], key: str = "verifyAnswer") -> _Found:
-    for at, verification in _listed(block, key, path):
-        yield at, verification, _VERIFICATION
-        yield from _verifications(at, verification, "also")
+def _webhooks(webhooks: Any) -> _Found:
+    if isinstance(webhooks, Mapping):
+        yield ("webhooks",), webhooks, _WEBHOOK
+        for path, event in _listed(webhooks, "events", ("webhooks",)):
+            yield path, event, _EVENT
 
 
 def _tests(path: Path, test: Any) -> _Found:

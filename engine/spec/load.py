@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,26 @@ from engine.plugins import Registry
 from engine.spec.build import build_integration
 from engine.spec.check import check_structure, mistyped
 from engine.spec.findings import Findings
+from engine.spec.refs import Refs
 from engine.spec.source import Source, read
 
 SPEC = "spec.yaml"
+_MISNAMED = "spec.yml"
 LOGO = "logo.svg"
 _LOGO_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What came of one spec. `integration` is None when a finding is an error; the rest is there as far as it came."""
+
+    integration: Integration | None
+    diagnostics: list[Diagnostic]
+    source: Source | None = None
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    """The spec with its references replaced."""
+    findings: Findings | None = None
+    """Knows where each part of `resolved` was written, and every query and template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,8 @@ class Loaded:
     integrations: Mapping[str, Integration]
     diagnostics: tuple[Diagnostic, ...]
     texts: Mapping[str, str] = field(repr=False)
+    specs: Mapping[str, Compiled] = field(repr=False)
+    """By the name of the file."""
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -52,58 +69,79 @@ def load_catalog(folders: Iterable[Path], registry: Registry, schemas: Path) -> 
 
 def load(folders: Iterable[Path], registry: Registry, schemas: Path) -> Loaded:
     """Compile every spec below `folders`; the errors of one do not stop the others."""
-    models = _models(schemas / "models")
+    models = read_models(schemas)
     integrations: dict[str, Integration] = {}
-    diagnostics: list[Diagnostic] = []
     texts: dict[str, str] = {}
+    specs: dict[str, Compiled] = {}
     with _collector_off():
         for path in spec_files(folders):
-            texts[str(path)], found, integration = _one(path, registry, models)
-            diagnostics.extend(found)
+            texts[str(path)], made = _one(path, registry, models)
+            specs[str(path)] = made
+            integration = made.integration
             if integration is None:
                 continue
             if integration.integration_id in integrations:
                 message = f"{integration.integration_id} is there already, in another folder"
-                diagnostics.append(Diagnostic("SPEC078", message, Position(str(path), 1, 1)))
+                made.diagnostics.append(Diagnostic("SPEC078", message, Position(str(path), 1, 1)))
             integrations[integration.integration_id] = integration
-    return Loaded(integrations, tuple(diagnostics), texts)
+    return Loaded(integrations, tuple(one for made in specs.values() for one in made.diagnostics), texts, specs)
 
 
 def spec_files(folders: Iterable[Path]) -> list[Path]:
-    """`<folder>/<integrationId>/spec.yaml`, or the spec of a folder (or a file) that is named itself."""
+    """`<folder>/<integrationId>/spec.yaml`, or the spec of a folder (or a file) that is named itself.
+
+    A `spec.yml` without a `spec.yaml` beside it is one too, so that its author is told of the name.
+    """
     found: list[Path] = []
     for folder in folders:
         if folder.is_file():
             found.append(folder)
         elif (folder / SPEC).is_file():
             found.append(folder / SPEC)
-        else:
-            # lexists: a link that leads nowhere is told, not passed over
-            found.extend(sorted(path for place in folder.glob("*") if os.path.lexists(path := place / SPEC)))
+        elif inside := sorted(path for place in folder.glob("*") if (path := _spec_in(place)) is not None):
+            found.extend(inside)
+        elif (folder / _MISNAMED).is_file():
+            found.append(folder / _MISNAMED)
     return found
+
+
+def _spec_in(folder: Path) -> Path | None:
+    # lexists: a link that leads nowhere is told, not passed over
+    return next((path for name in (SPEC, _MISNAMED) if os.path.lexists(path := folder / name)), None)
 
 
 def compile_text(
     file: str, text: str | bytes, registry: Registry, models: Mapping[str, Any], logo: bytes | None = None
-) -> tuple[Integration | None, list[Diagnostic]]:
-    """One spec from its text; the integration is None when a finding is an error. Nothing in the text makes it raise.
+) -> Compiled:
+    """One spec from its text. Nothing in the text makes it raise.
 
     What is wrong with the structure does not hide what is wrong with names and expressions.
     """
     source, diagnostics = read(file, text)
     if source is None:
-        return None, diagnostics
+        return Compiled(None, diagnostics)
     refused = check_structure(source)
-    diagnostics = [*diagnostics, *refused]
+    diagnostics = _one_each(diagnostics, refused)
     if not isinstance(source.value, dict):
-        return None, diagnostics
+        return Compiled(None, diagnostics, source)
     findings = Findings(source)
-    integration = build_integration(_fit(source) if refused else source.value, findings, registry, models, logo)
+    written = _fit(source) if refused else source.value
+    spec = Refs(written, models, findings).resolve(written)
+    integration = build_integration(spec, findings, registry, logo)
     known = {(d.position.line, d.position.column) for d in diagnostics}
     diagnostics += [d for d in findings.diagnostics if (d.position.line, d.position.column) not in known]
     diagnostics.sort(key=lambda d: (d.position.line, d.position.column))
     failed = any(d.severity == "error" for d in diagnostics)
-    return None if failed else integration, diagnostics
+    return Compiled(None if failed else integration, diagnostics, source, spec, findings)
+
+
+def _one_each(misread: list[Diagnostic], refused: list[Diagnostic]) -> list[Diagnostic]:
+    """What can't be read is no value of the wrong type besides; where no text is wanted, it is not to be quoted."""
+    typed = {d.position for d in refused if d.code == "SPEC003"}
+    places = {one.position for one in misread}
+    kept = [d for d in refused if d.code != "SPEC003" or d.position not in places]
+    plainly = [d.hint.rpartition(", or ")[2] if d.position in typed else d.hint for d in misread]
+    return [*(replace(d, hint=hint) for d, hint in zip(misread, plainly, strict=True)), *kept]
 
 
 _BLANK: Mapping[str, Any] = {
@@ -123,18 +161,23 @@ def _fit(source: Source) -> dict[str, Any]:
     return whole
 
 
-def _one(path: Path, registry: Registry, models: Mapping[str, Any]) -> tuple[str, list[Diagnostic], Integration | None]:
+def _one(path: Path, registry: Registry, models: Mapping[str, Any]) -> tuple[str, Compiled]:
+    """The text and what came of it."""
     here = Position(str(path), 1, 1)
+    if path.name == _MISNAMED:
+        return "", Compiled(None, [Diagnostic("SPEC097", f"a spec's file is named {SPEC}", here, 1, "rename it")])
     try:
         text = path.read_bytes()
     except OSError as error:
-        return "", [Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)], None
+        return "", Compiled(None, [Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)])
     logo, unfit = _logo(path.parent / LOGO)
-    integration, diagnostics = compile_text(str(path), text, registry, models, logo)
+    made = compile_text(str(path), text, registry, models, logo)
+    made.diagnostics.extend(unfit)
+    integration = made.integration
     if integration is not None and path.name == SPEC and path.parent.name != integration.integration_id:
         message = f"the folder must have the integration's id: {integration.integration_id}"
-        diagnostics.append(Diagnostic("SPEC079", message, here))
-    return text.decode(errors="replace"), [*diagnostics, *unfit], integration
+        made.diagnostics.append(Diagnostic("SPEC079", message, here))
+    return text.decode(errors="replace"), made
 
 
 def _logo(path: Path) -> tuple[bytes | None, list[Diagnostic]]:
@@ -146,8 +189,9 @@ def _logo(path: Path) -> tuple[bytes | None, list[Diagnostic]]:
     return path.read_bytes(), []
 
 
-def _models(folder: Path) -> Mapping[str, Any]:
-    return {path.stem: json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))}
+def read_models(schemas: Path) -> Mapping[str, Any]:
+    """The schemas that specs may refer to, by their names."""
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted((schemas / "models").glob("*.json"))}
 
 
 @contextmanager

@@ -88,6 +88,8 @@ def _block(text: str, start: int, content: str) -> Iterator[int]:
         if end - begin <= indent:
             pending.append(end)
             continue
+        if text[begin : begin + indent].strip(" "):
+            break  # less indented: what comes after the block
         is_blank = text[begin + indent] in " \t"
         if folds and not (is_first or was_blank or is_blank) and len(pending) > 1:
             del pending[0]

@@ -15,6 +15,10 @@ TOKEN = keys("access", "refresh", "expiresAt", "scope", sure=False)
 REQUEST = keys("method", "url", "base", "path", "headers", "query", "queryText", "form", "json", "raw", sure=False)
 ANSWER = dict.fromkeys(("status", "headers", "body", "text", "code", "message"), ANY)
 AUTH = keys("method")
+MESSAGE = dict.fromkeys(("method", "query", "form", "headers", "body", "text"), ANY)
+RECEIVED = keys(
+    "method", "url", "urlWithPort", "base", "queryText", "query", "headers", "form", "json", "raw", "key", sure=False
+)  # fmt: skip
 NOTHING = Shape({}, sure=True)
 
 
@@ -59,7 +63,19 @@ class Places:
         )
 
     def _names(self, place: str, **roots: Shape) -> Names:
-        return Names(roots, self.tables, self.functions, place)
+        return Names(roots, self.tables, self.functions, place, self._advice(roots))
+
+    def _advice(self, roots: Mapping[str, Shape]) -> dict[str, str]:
+        """Config and credentials are told apart by `writeOnly`: whoever looks for one under the other is told so."""
+        where = "" if "credentials" in roots else ", which only auth and proofs may read"
+        found = {
+            f"config.{name}": f"it is a credential: credentials.{name}{where}" for name in self.credentials.fields or ()
+        }
+        for name in self.config.fields or ():
+            found[f"credentials.{name}"] = f"it is no credential: {name} lacks writeOnly: true in configSchema"
+        if "call" in roots:
+            found["now"] = "the time of the call is call.now"
+        return {**found, "credentials": "credentials stand in auth (apply, sign, obtain) and in proofs only"}
 
     def servers(self) -> Names:
         return self._names("in a server", config=self.config)
@@ -125,6 +141,25 @@ class Places:
             answer=keys("status", "headers", "body", "raw"), verify=keys("timestamp"),
             config=self.config, app=self.app, credentials=self.credentials,
         )  # fmt: skip
+
+    def incoming(self, **more: Shape) -> Names:
+        """Queries on a message from the provider. What the engine made is no root but for the URL: it is secret."""
+        return self._names("on a webhook", **MESSAGE, config=self.config, webhook=keys("url"), **more)
+
+    def proof_queries(self) -> Names:
+        """`when`, `given` and the time of a proof: before `read`, and with the key of the path."""
+        return replace(self.incoming(request=keys("key", sure=False)), place="in verify of a webhook")
+
+    def proof(self) -> Names:
+        """Templates that prove the sender of a message."""
+        return self._names(
+            "in verify of a webhook",
+            request=RECEIVED, webhook=keys("url", "token", "secret", sure=False), verify=keys("timestamp"),
+            config=self.config, app=self.app, credentials=self.credentials,
+        )  # fmt: skip
+
+    def webhook_answer(self) -> Names:
+        return self._names("in the answer to a webhook", request=RECEIVED, config=self.config)
 
     def found(self, input_: Shape, vars_: Shape) -> Names:
         return self._names("in confirm", data=ANY, input=input_, vars=vars_)

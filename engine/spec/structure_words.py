@@ -5,6 +5,7 @@ The hint is the schema's own `errorMessage` where it has one, else its descripti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ _TYPES = {
     "null": "null",
 }
 _ORDER = list(_TYPES)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def about_value(breach: Breach, value: Any) -> Finding:
     """A value of the wrong type, spelling or size; or a key that is forbidden beside others."""
     nodes, place = breach.levels[-1], breach.path
     name = _name(place)
-    if breach.keyword == "not" and not breach.params.get("schema"):
+    if breach.keyword == "enum" and not breach.params["options"]:  # a key that no value makes right
         key = str(place[-1])
         return Finding("SPEC006", f"{_quoted(key)} can't stand here", place, _advice(nodes), key=key, is_misplaced=True)
     if breach.keyword == "not":
@@ -143,6 +146,8 @@ def about_value(breach: Breach, value: Any) -> Finding:
         return _not_listed(breach, value, name)
     if breach.keyword == "pattern":
         hint = _advice(nodes) or f"it must match {breach.params['pattern']}"
+        respelt = _respelt(value, str(breach.params["pattern"]))
+        hint = f'did you mean "{respelt}"? {hint}' if respelt else hint
         return Finding("SPEC005", f"{name} is not written as it must be", place, hint)
     say = _SIZES[breach.keyword]
     return Finding("SPEC007", f"{name} must {say(breach.params)}", place, _advice(nodes))
@@ -151,7 +156,16 @@ def about_value(breach: Breach, value: Any) -> Finding:
 def _wrong_type(breach: Breach, value: Any, name: str) -> Finding:
     wanted = sorted((str(t) for t in breach.params["types"]), key=_ORDER.index)
     message = f"{name} must be {' or '.join(_TYPES[t] for t in wanted)}, not {_type_of(value)}"
-    return Finding("SPEC003", message, breach.path, _advice(breach.levels[-1]))
+    only = [node["const"] for node in breach.levels[-1] if "const" in node]
+    hint = f"the only value: {_spelt(only[0])}" if only else _advice(breach.levels[-1])
+    return Finding("SPEC003", message, breach.path, hint)
+
+
+def _respelt(value: Any, pattern: str) -> str:
+    """The same words as snake_case or kebab-case, where that is what a name must be."""
+    words = _WORDS.findall(value) if isinstance(value, str) and len(value) <= _LONGEST_NAME else []
+    made = (glue.join(words).lower() for glue in ("_", "-"))
+    return next((one for one in made if words and re.fullmatch(pattern, one)), "")
 
 
 def _not_listed(breach: Breach, value: Any, name: str) -> Finding:

@@ -1,4 +1,7 @@
-"""Cursors of lists: the position of the last row, sealed for one tenant and one set of filters."""
+"""Cursors of lists: the position of the last row, sealed for one tenant and one set of filters.
+
+`seal_text` and `open_text` serve other positions that leave the process and come back.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ _LONGEST: Final = 1024
 
 def seal_cursor(vault: Vault, tenant_id: str, filters: Mapping[str, Any], position: tuple[float, str]) -> str:
     """URL-safe text that only this tenant can use, and only with the same filters (JSON values; None = not set)."""
-    sealed = vault.seal(tenant_id, _context(filters), orjson.dumps(position))
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return seal_text(vault, tenant_id, _context(filters), orjson.dumps(position))
 
 
 def open_cursor(vault: Vault, tenant_id: str, filters: Mapping[str, Any], cursor: str) -> tuple[float, str]:
@@ -27,13 +29,26 @@ def open_cursor(vault: Vault, tenant_id: str, filters: Mapping[str, Any], cursor
     try:
         if len(cursor) > _LONGEST:
             raise ValueError("longer than any cursor of ours")
-        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        instant, identity = orjson.loads(vault.open(tenant_id, _context(filters), sealed))
-    except (ValueError, binascii.Error, StorageCorrupt):
+        instant, identity = orjson.loads(open_text(vault, tenant_id, _context(filters), cursor))
+    except ValueError:
         # `from None`: the cause may quote what was sent.
         issue = Issue("is not a cursor of this list; start without one and keep the filters between pages", ("cursor",))
         raise RequestError("BAD_REQUEST", "cursor is not valid for this list", (issue,)) from None
     return float(instant), str(identity)
+
+
+def seal_text(vault: Vault, tenant_id: str, context: str, data: bytes) -> str:
+    """The bytes as URL-safe text that only `open_text` for the same tenant and context can open."""
+    return base64.urlsafe_b64encode(vault.seal(tenant_id, context, data)).rstrip(b"=").decode()
+
+
+def open_text(vault: Vault, tenant_id: str, context: str, text: str) -> bytes:
+    """The bytes. Raises `ValueError` for what was not sealed so."""
+    try:
+        sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return vault.open(tenant_id, context, sealed)
+    except (ValueError, binascii.Error, StorageCorrupt):
+        raise ValueError("not sealed for this tenant and context") from None
 
 
 def _context(filters: Mapping[str, Any]) -> str:

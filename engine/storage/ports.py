@@ -1,8 +1,9 @@
-"""What the engine asks of a store: five small ports, no adapter's word in them.
+"""What the engine asks of a store: six small ports, no adapter's word in them.
 
     Connections   a tenant's configured accounts (no secrets)
     Secrets       their credentials and tokens, encrypted at rest, by name
     Executions    the log of calls
+    Events        what messages from providers became
     State         small versioned records with an expiry: limits, breaker, idempotency, leases
     Vault         seals bytes for a tenant (stored answers, cursors)
 
@@ -12,11 +13,11 @@ some adapters wait; one that does not need to wait returns without suspending.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.model import Connection, Execution
+from engine.model import Connection, Event, Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,31 @@ class ExecutionQuery:
     """Position of the last row of the page before: (`created_at`, `execution_id`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Filters of the events of a tenant."""
+
+    tenant_id: str
+    connection_id: str | None = None
+    type: str | None = None
+    limit: int = 50
+    after: tuple[float, str] | None = None
+    """Position of the last event of the page before: (`received_at`, `event_id`)."""
+
+
 class Connections(Protocol):
     async def create(self, connection: Connection) -> None:
         """Raises `VersionConflict` when the tenant has a connection with this id."""
         ...
 
     async def get(self, tenant_id: str, connection_id: str) -> Connection | None: ...
+
+    async def locate(self, connection_id: str) -> Connection | None:
+        """The connection with this id, whosever it is: only for those who know no tenant, as providers do.
+
+        None when several tenants have one.
+        """
+        ...
 
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
@@ -108,6 +128,25 @@ class Executions(Protocol):
 
     async def expire(self, before: float, batch: int = 1000) -> int:
         """Remove at most `batch` rows created before that time (all tenants); returns how many."""
+        ...
+
+
+class Events(Protocol):
+    async def append(self, events: Sequence[Event]) -> frozenset[str]:
+        """Store all or none, durably (survives power loss); returns the ids that are new.
+
+        Of two events of a tenant with one id the first is kept.
+        """
+        ...
+
+    async def get(self, tenant_id: str, event_id: str) -> Event | None: ...
+
+    async def find(self, query: EventQuery) -> list[Event]:
+        """Newest first, at most `limit` events after `after`; the order is total: (`received_at`, `event_id`)."""
+        ...
+
+    async def expire(self, before: float, batch: int = 1000) -> int:
+        """Remove at most `batch` events received before that time (all tenants); returns how many."""
         ...
 
 
@@ -161,6 +200,7 @@ class Store:
     connections: Connections
     secrets: Secrets
     executions: Executions
+    events: Events
     state: State
     vault: Vault
     lifetime: Lifetime

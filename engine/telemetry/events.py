@@ -1,4 +1,4 @@
-"""What an observer is told: one event when an attempt ends, one when its call ends.
+"""What an observer is told: one event when an attempt ends, one when its call ends, one for a message from a provider.
 
 Ids, codes, figures and the upstream's host, and nothing else. No input, output, message, query, header or credential
 can be in an event: there is no field for one.
@@ -69,12 +69,32 @@ class CallEvent(NamedTuple):
         return self.error_code == "RATE_LIMITED" and self.http_status is None
 
 
+class MessageEvent(NamedTuple):
+    """One message from a provider. Ids None = nobody knows the address; `event_count`: new events.
+
+    `outcome`: accepted, duplicate, ignored, handshake, refused or failed. `reason` says why in our own words.
+    """
+
+    tenant_id: str | None
+    integration_id: str | None
+    connection_id: str | None
+    at: float
+    latency_ms: float
+    outcome: str
+    reason: str
+    event_count: int
+    http_status: int
+    received_bytes: int
+
+
 class Observer(Protocol):
     """Is told on the event loop, so it returns at once; never raises."""
 
     def attempt(self, event: AttemptEvent) -> None: ...
 
     def call(self, event: CallEvent) -> None: ...
+
+    def message(self, event: MessageEvent) -> None: ...
 
 
 class Fan:
@@ -90,3 +110,7 @@ class Fan:
     def call(self, event: CallEvent) -> None:
         for observer in self._observers:
             observer.call(event)
+
+    def message(self, event: MessageEvent) -> None:
+        for observer in self._observers:
+            observer.message(event)

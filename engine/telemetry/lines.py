@@ -2,6 +2,7 @@
 
     {"event": "attempt", "time": "…Z", "executionId": "…", "step": "request", "attempt": 1, "httpStatus": 503, …}
     {"event": "call", "time": "…Z", "executionId": "…", "status": "error", "errorCode": "PROVIDER_UNAVAILABLE", …}
+    {"event": "message", "time": "…Z", "connectionId": "…", "outcome": "duplicate", "httpStatus": 200, …}
 
 What is not known is left out. Where the lines go, and whether they go anywhere, is the logger's configuration.
 
@@ -18,11 +19,12 @@ from typing import Any
 
 import orjson
 
-from engine.telemetry.events import AttemptEvent, CallEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
 
 LOGGER = "integrations.calls"
 _PAUSE_SECONDS = 0.05
 _MOST = 1000
+_Event = AttemptEvent | CallEvent | MessageEvent
 
 
 class JsonLines:
@@ -30,7 +32,7 @@ class JsonLines:
 
     def __init__(self) -> None:
         self._logger = logging.getLogger(LOGGER)
-        self._events: list[AttemptEvent | CallEvent] = []
+        self._events: list[_Event] = []
 
     def attempt(self, event: AttemptEvent) -> None:
         self._add(event)
@@ -38,7 +40,10 @@ class JsonLines:
     def call(self, event: CallEvent) -> None:
         self._add(event)
 
-    def _add(self, event: AttemptEvent | CallEvent) -> None:
+    def message(self, event: MessageEvent) -> None:
+        self._add(event)
+
+    def _add(self, event: _Event) -> None:
         self._events.append(event)
         if len(self._events) == 1:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self.flush)
@@ -51,9 +56,12 @@ class JsonLines:
             self._logger.info("\n".join([line_of(event) for event in events]))
 
 
-def line_of(event: AttemptEvent | CallEvent) -> str:
+def line_of(event: _Event) -> str:
     """One JSON object without line breaks."""
-    line = _attempt(event) if isinstance(event, AttemptEvent) else _call(event)
+    if isinstance(event, MessageEvent):
+        line = _message(event)
+    else:
+        line = _attempt(event) if isinstance(event, AttemptEvent) else _call(event)
     return orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
 
 
@@ -103,6 +111,23 @@ def _call(event: CallEvent) -> dict[str, Any]:
     if event.trace_id is not None:
         line["traceId"] = event.trace_id
     return _with_codes(line, event.error_code, event.provider_code)
+
+
+def _message(event: MessageEvent) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "event": "message",
+        "time": datetime.fromtimestamp(event.at, UTC),
+        "tenantId": event.tenant_id,
+        "integrationId": event.integration_id,
+        "connectionId": event.connection_id,
+        "outcome": event.outcome,
+        "reason": event.reason or None,
+        "events": event.event_count,
+        "httpStatus": event.http_status,
+        "latencyMs": round(event.latency_ms, 1),
+        "receivedBytes": event.received_bytes,
+    }
+    return {name: value for name, value in line.items() if value is not None}
 
 
 def _with_codes(line: dict[str, Any], error_code: str | None, provider_code: str | None) -> dict[str, Any]:

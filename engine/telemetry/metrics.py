@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from engine.telemetry import prometheus
-from engine.telemetry.events import AttemptEvent, CallEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
 from engine.telemetry.prometheus import Labels
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -46,6 +46,7 @@ class Metrics:
         self.calls: dict[Labels, int] = defaultdict(int)
         self.attempts: dict[Labels, int] = defaultdict(int)
         self.rejected: dict[Labels, int] = defaultdict(int)
+        self.messages: dict[Labels, int] = defaultdict(int)
         self.call_seconds: dict[str, Histogram] = defaultdict(Histogram)
         self.upstream_seconds: dict[str, Histogram] = defaultdict(Histogram)
 
@@ -59,6 +60,9 @@ class Metrics:
         self.call_seconds[event.integration_id].note(event.latency_ms / 1000)
         if event.refused_by_limit:
             self.rejected[event.integration_id,] += 1
+
+    def message(self, event: MessageEvent) -> None:
+        self.messages[event.integration_id or "", event.outcome] += 1
 
     def text(self, open_circuits: Mapping[str, int] | None) -> str:
         """Prometheus text 0.0.4. `open_circuits`: how many by integration; None = the store can't be asked."""
@@ -77,6 +81,9 @@ class Metrics:
             ),
             prometheus.counter(
                 "integrations_rejected_by_limit_total", "Calls refused by a limit.", ("integration",), self.rejected
+            ),
+            prometheus.counter(
+                "integrations_messages_total", "Messages from providers.", ("integration", "outcome"), self.messages
             ),
             prometheus.gauge(
                 "integrations_store_up", "The store can be asked.", (), {(): int(open_circuits is not None)}

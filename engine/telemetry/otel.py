@@ -4,8 +4,8 @@ Import this file only where the `otel` extra may be installed. Spans are made wh
 were measured: `execute ACTION`, and below it one span per attempt. The call continues the trace that is current (a
 deployer's own instrumentation of the server), else the caller's `traceparent`.
 
-It is not handed on to providers: a spec says every header that a request carries, signatures may cover them, and the
-language has no word for a trace. A spec that wants one writes that header itself.
+It is handed on to a provider only where the spec says `http: {trace: true}`: a spec says every header that a request
+carries, and signatures may cover them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from engine.telemetry import caller
-from engine.telemetry.events import AttemptEvent, CallEvent, Observer
+from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent, Observer
 
 NAME = "integrations"
 _W3C = TraceContextTextMapPropagator()
@@ -64,6 +64,15 @@ class Traces:
             for attempt in event.attempts:
                 self._attempt(attempt, within)
         _end(span, event.error_code, began + round(event.latency_ms * 1e6))
+
+    def message(self, event: MessageEvent) -> None:
+        began = _nanoseconds(event.at)
+        found: _Attributes = {"integrations.outcome": event.outcome, "http.response.status_code": event.http_status}
+        if event.integration_id is not None and event.connection_id is not None:
+            found["integrations.integration"] = event.integration_id
+            found["integrations.connection.id"] = event.connection_id
+        span = self._tracer.start_span("receive", _parent(), kind=SpanKind.SERVER, start_time=began, attributes=found)
+        _end(span, None, began + round(event.latency_ms * 1e6))
 
     def _attempt(self, event: AttemptEvent, within: Context) -> None:
         began = _nanoseconds(event.at)
@@ -136,6 +145,7 @@ class Meters:
         self._calls = meter.create_histogram("integrations.call.duration", "s", "Calls from command to answer")
         self._upstream = meter.create_histogram("integrations.upstream.duration", "s", "Requests to providers")
         self._rejected = meter.create_counter("integrations.rejected_by_limit", "{call}", "Calls refused by a limit")
+        self._messages = meter.create_counter("integrations.messages", "{message}", "Messages from providers")
 
     def attempt(self, event: AttemptEvent) -> None:
         found: _Attributes = {"integrations.integration": event.integration_id}
@@ -149,3 +159,7 @@ class Meters:
         self._calls.record(event.latency_ms / 1000, _with_codes(labels, event.error_code, None))
         if event.refused_by_limit:
             self._rejected.add(1, found)
+
+    def message(self, event: MessageEvent) -> None:
+        known = event.integration_id or ""
+        self._messages.add(1, {"integrations.integration": known, "integrations.outcome": event.outcome})

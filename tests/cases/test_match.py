@@ -65,7 +65,8 @@ def test_a_request_as_expected_has_no_difference(expect: dict[str, Any], request
         ({"text": "OK"}, sent("ok"), "text: the body differs"),
         ({"raw": '{"a": 1}'}, sent('{"a":1}'), "raw: the bytes of the body differ"),
         ({"json": [1, 2]}, sent("[1]"), "json: expected 2 elements, got 1"),
-        ({"json": {"a": 1}}, sent("no json"), 'json: expected {"a":1}, got nothing'),
+        ({"json": {"a": 1}}, sent("no json"), "json: expected JSON, got a body that is no JSON"),
+        ({"json": {"a": 1}}, sent(""), "json: expected JSON, got no body"),
         (
             {"multipart": {"title": "Other"}},
             sent(MULTIPART, "multipart/form-data; boundary=x"),

@@ -137,8 +137,15 @@ async def test_a_sequence_is_played_in_order_for_each_account(tmp_path: Path) ->
 
 async def test_a_case_about_a_refused_key_answers_that_key_only(tmp_path: Path) -> None:
     blocks = (
-        block("bad key", exchange("status: 401", "headers: {Token: expired}"), outcome=ERROR),
-        block("good key", exchange("status: 200", "headers: {Token: good}")),
+        block(
+            "bad key",
+            exchange("status: 401", "headers: {Token: expired}"),
+            outcome=ERROR,
+            given="{input: {}, credentials: {key: expired}}",
+        ),
+        block(
+            "good key", exchange("status: 200", "headers: {Token: good}"), given="{input: {}, credentials: {key: good}}"
+        ),
     )
     async with sandbox(tmp_path, *blocks) as client:
         answers = [
@@ -224,6 +231,68 @@ async def test_a_host_that_no_case_has_is_named(tmp_path: Path) -> None:
         said, document = await _miss(client, "GET", "/orders", headers={"X-Upstream-Host": "other.example"})
     assert said == "no case has a GET request to other.example"
     assert document == {"sandbox": said}
+
+
+MISSES: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("POST", "/order", {}, "url", f"url: expected {HOST}/orders, got {HOST}/order"),
+    ("GET", "/orders", {}, "method", "method: expected POST, got GET"),
+    ("POST", "/orders", {"json": {"qty": 1}}, "json.note", 'json.note: expected "a", got nothing'),
+    ("POST", "/orders", {"json": {"qty": "1", "note": "a"}}, "json.qty", 'json.qty: expected 1, got "1"'),
+    ("POST", "/orders", {"json": {"qty": 1, "note": "a", "x": 1}}, "json.x", "json.x: expected nothing, got 1"),
+    ("POST", "/orders", {"json": {"qty": 2}}, "json.qty", "json.qty: expected 1, got 2; further: json.note"),
+    ("POST", "/orders", {"content": b"qty=1"}, "json", "json: expected JSON, got a body that is no JSON"),
+    (
+        "POST",
+        "/orders",
+        {"headers": {"Version": "3"}},
+        "header Version",
+        "header Version: expected 2, got another value",
+    ),
+    (
+        "POST",
+        "/orders",
+        {"headers": {"Version": ""}},
+        "header Version",
+        "header Version: expected 2, got another value",
+    ),
+    (
+        "POST",
+        "/orders",
+        {"headers": {"X-Upstream-Host": f"test.{HOST}"}},
+        "url",
+        f"url: expected {HOST}/orders, got test.{HOST}/orders",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more", "field", "words"), MISSES)
+async def test_a_miss_says_what_to_change(
+    tmp_path: Path, method: str, path: str, more: dict[str, Any], field: str, words: str
+) -> None:
+    """Two cases are recorded; the one that has the most in common with the request is named."""
+    want = 'json: {qty: 1, note: a}, headers: {Version: "2", Token: k1}'
+    known = "{input: {}, credentials: {key: k1}}"
+    booking = block("a booking", exchange("status: 200", want, method="POST"), given=known)
+    other = block("a search", exchange("status: 200", "json: {q: a, page: 1, size: 10}", path="find", method="POST"))
+    sent = {"json": {"qty": 1, "note": "a"}} | more if "content" not in more else more
+    sent["headers"] = {"Token": "mine", "Version": "2"} | more.get("headers", {})
+    async with sandbox(tmp_path, other, booking) as client:
+        said, document = await _miss(client, method, path, **sent)
+    assert said == f'nearest case "a booking" (acme-shop act); first differing field: {words}'
+    assert document["nearest"]["field"] == field
+
+
+async def test_a_header_that_the_case_names_must_be_there_and_that_of_an_account_may_differ(tmp_path: Path) -> None:
+    """The key is the client's own, and so is a token that a recorded login has given."""
+    want = 'headers: {Token: k1, X-Session: "session s-0001", Authorization: Basic azE6}'
+    login = exchange("status: 200, json: {session: s-0001}", path="login")
+    known = "{input: {}, credentials: {key: k1}}"
+    own = {"Token": "mine", "X-Session": "session s-0002", "Authorization": "Basic bWluZTo="}
+    async with sandbox(tmp_path, block("one", login, exchange("status: 200", want), given=known)) as client:
+        assert (await client.get("/orders", headers=own)).status_code == 200
+        del own["Token"]
+        said, _ = await _miss(client, "GET", "/orders", headers=own)
+    assert said.endswith("header Token: expected k1, got nothing")
 
 
 async def test_a_request_past_the_engine_is_told_so(tmp_path: Path) -> None:
@@ -333,7 +402,10 @@ def test_no_field_that_the_caller_gave_may_differ(integration_id: str) -> None:
                     if str(_at(expect["json"], path)) in said:
                         body = exact.dumps(_with_other(expect["json"], path))
                         request = Request(expect["method"], expect["url"], (), body)
-                        assert fit(expect, origins, address, request).wrong, (case.name, path)
+                        assert fit(expect, origins, address, request, host_and_path(request.url)).wrong, (
+                            case.name,
+                            path,
+                        )
                         changed += 1
     assert changed
 

@@ -16,6 +16,8 @@ from tests.api.support import CANARY, TOKEN
 
 CONTRACT = Path(__file__).resolve().parents[2] / "client" / "contract"
 _OURS = ("catalog.getLogo", "health.live", "health.ready", "metrics.get", "openapi.get", "status.get")
+_OF_EVENTS = ("webhooks.", "events.", "connections.openWebhook", "connections.closeWebhook")
+"""Added by us beside the contract; a provider calls the first, and the others have no client yet."""
 _SECONDS = 120
 
 
@@ -41,7 +43,7 @@ def test_the_contract_has_every_operation_of_the_document_and_no_other(seen):
         (operation["operationId"], method.upper(), path)
         for path, methods in DOCUMENT["paths"].items()
         for method, operation in methods.items()
-        if operation["operationId"] not in _OURS
+        if operation["operationId"] not in _OURS and not operation["operationId"].startswith(_OF_EVENTS)
     }
     assert {tuple(operation) for operation in seen["operations"]} == described
 

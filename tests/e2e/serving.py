@@ -85,12 +85,15 @@ class Service:
                 self.lines.append(line)
 
 
-def start(data_dir: Path, *arguments: str, port: int | None = None) -> Service:
+def start(
+    data_dir: Path, *arguments: str, port: int | None = None, environment: Mapping[str, str] | None = None
+) -> Service:
     """Returns when the store can be written and the port answers."""
     port = port or free_port()
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", str(port), "--data-dir", str(data_dir), *arguments],
-        cwd=ROOT, env=clean_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT, env={**clean_environment(), **(environment or {})}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
     service = Service(process, port, data_dir)
@@ -116,8 +119,8 @@ def _is_ready(service: Service) -> bool:
 
 
 @contextmanager
-def serving(data_dir: Path, *arguments: str) -> Iterator[Service]:
-    service = start(data_dir, *arguments)
+def serving(data_dir: Path, *arguments: str, **environment: str) -> Iterator[Service]:
+    service = start(data_dir, *arguments, environment=environment)
     try:
         yield service
     finally:

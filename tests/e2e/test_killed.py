@@ -17,6 +17,7 @@ from tests.support.specs import ID
 from tests.support.upstream import Reply, Seen, answer
 
 CALLS = 240
+BUSY = {"INTEGRATIONS_TENANT_LIMIT": "1000000"}
 
 
 def _slowly(_seen: Seen) -> Reply:
@@ -75,7 +76,30 @@ async def test_every_answer_that_was_received_is_in_the_log_after_a_kill(tmp_pat
         again = await asyncio.to_thread(start, tmp_path / "data", *wires)
         try:
             await _all_logged(again, answered)
-            await _nothing_twice(again, provider, connection, answered)
+            await _nothing_twice(again, provider, connection, answered, CALLS)
+        finally:
+            again.stop()
+
+
+@pytest.mark.slow
+async def test_a_thousand_writes_and_nine_kills_lose_nothing_and_write_nothing_twice(tmp_path: Path):
+    """One data dir, killed again and again at random moments while 2,160 calls are made, every other a write."""
+    rounds, chance = 9, random.Random(4711)
+    specs = write_spec(tmp_path / "specs", acme())
+    with Provider(_slowly) as provider:
+        wires = ["--specs", str(specs), "--upstream", f"{ID}={provider.origin}"]
+        connection, answered = "", dict[int, str]()
+        for number in range(rounds):
+            service = await asyncio.to_thread(start, tmp_path / "data", *wires, environment=BUSY)
+            if not connection:
+                with service.client() as client:
+                    connection = connect(client, ID, credentials=CREDENTIALS)
+            answered |= await _until_killed(service, connection, number * CALLS, chance.randrange(1, CALLS))
+            assert service.process.returncode == -9
+        again = await asyncio.to_thread(start, tmp_path / "data", *wires, environment=BUSY)
+        try:
+            await _all_logged(again, answered)
+            await _nothing_twice(again, provider, connection, answered, rounds * CALLS)
         finally:
             again.stop()
 
@@ -86,14 +110,16 @@ async def _all_logged(service: Service, answered: dict[int, str]) -> None:
         for order, execution_id in answered.items():
             row = await client.get(f"/executions/{execution_id}")
             assert row.status_code == 200, f"order {order} was answered, and its row is gone"
-            assert (row.json()["status"], row.json()["input"]) == ("success", _input(order))
+            assert (row.json()["status"], row.json()["input"]) == ("success", _input(order)), row.text
 
 
-async def _nothing_twice(service: Service, provider: Provider, connection: str, answered: dict[int, str]) -> None:
+async def _nothing_twice(
+    service: Service, provider: Provider, connection: str, answered: dict[int, str], calls: int
+) -> None:
     """The caller repeats every write with its key, as it must after a lost answer."""
     before = _booked(provider)
     async with service.async_client() as client:
-        for order in range(1, CALLS, 2):
+        for order in range(1, calls, 2):
             reply = await client.post("/execute", json=_ask(connection, order), headers=_key(order))
             body = reply.json()
             if order in answered:

@@ -10,7 +10,8 @@ import pytest
 
 from engine.errors import CODES
 from engine.model import Answer, Problem
-from tests.support.scene import replies, running
+from engine.plugins import Declaration, Registry
+from tests.support.scene import KEY, replies, running
 from tests.support.specs import action, fields, spec, text, whole
 from tests.support.upstream import Handler, Reply, answer
 
@@ -248,12 +249,24 @@ async def test_an_answer_must_carry_its_signature_where_the_spec_wants_one(tmp_p
     import hashlib
     import hmac
 
-    from tests.support.scene import KEY
-
     body = b'{"amount": 10.50}'
     made = hmac.new(KEY.encode(), body if good else body + b" ", hashlib.sha256).hexdigest()
     reply = Reply(200, {"content-type": "application/json", "signature": made}, body)
     done = await called(tmp_path, action(verifyAnswer=[PROOF]), reply)
+    assert done.success is good
+    assert good or (done.error is not None and done.error.code == "INVALID_RESPONSE")
+
+
+@pytest.mark.parametrize(("code", "good"), [("A1", True), ("A2", False), (None, False)])
+async def test_a_plugin_may_compute_the_signature_of_an_answer(tmp_path: Path, code: str | None, good: bool) -> None:
+    """The engine compares; a plugin that fails has proved nothing."""
+    registry = Registry()
+    registry.add(Declaration("signer", "acme_mac"), lambda given: f"{given.values['code']}/{given.key.hex()}", "a.py")
+    proof = {"plugin": "acme_mac", "key": "{{ credentials.apiKey }}", "given": "body.mac"}
+    body = {"mac": f"A1/{KEY.encode().hex()}", **({} if code is None else {"code": code})}
+    made = spec(action(verifyAnswer=[proof]))
+    async with running(tmp_path, made, lambda _seen: answer(body), registry=registry) as scene:
+        done = await scene.call()
     assert done.success is good
     assert good or (done.error is not None and done.error.code == "INVALID_RESPONSE")
 
@@ -278,13 +291,32 @@ async def test_an_output_is_mapped_and_an_optional_null_falls(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "body", [{"id": 1}, {"id": 1, "fee": None}, {"id": 1, "fee": "much"}, {"id": 1, "fee": 1.5}, []]
+    ("body", "says"),
+    [
+        ({"id": 1}, "fee is absent"),
+        ({"id": 1, "fee": None}, "fee is absent"),
+        ({"id": 1, "fee": "much"}, "fee must be integer, is string"),
+        ({"id": 1, "fee": 1.5}, "fee must be integer, is number"),
+        ({"id": 1, "fee": [1]}, "fee must be integer, is array"),
+        ([], "fee is absent, id is absent"),
+    ],
 )
-async def test_an_output_that_breaks_its_promise_is_an_invalid_response(tmp_path: Path, body: Any) -> None:
+async def test_an_output_that_breaks_its_promise_is_an_invalid_response(tmp_path: Path, body: Any, says: str) -> None:
+    """It names the fields and kinds, and never a value."""
     read = await failed(tmp_path / "read", action(**MAPPED), answer(body))
     assert (read.code, read.details) == ("INVALID_RESPONSE", {})
+    assert read.message == f"the provider's answer lacks or misstates what this action promises: {says}"
     write = await failed(tmp_path / "write", action("book", "write", **MAPPED), answer(body))
     assert (write.code, write.details) == ("INVALID_RESPONSE", {"outcome": "unknown"})
+
+
+async def test_a_name_of_the_providers_is_cut_and_no_value_is_told(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"got": {"type": "object", "additionalProperties": whole()}}}
+    error = await failed(tmp_path, action(outputSchema=schema), answer({"n" * 200: "private"}))
+    assert error.message.endswith(f"promises: got.{'n' * 64} must be integer, is other")
+    open_ended = {"type": "object", "properties": {"got": text(enum=["a" * 90, "b" * 90])}}
+    error = await failed(tmp_path / "2", action(outputSchema=open_ended, output={"got": "body.x"}), answer({"x": "c"}))
+    assert error.message.endswith(f"got must be one of {'a' * 85}")
 
 
 async def test_an_output_query_that_raises_is_an_invalid_response(tmp_path: Path) -> None:

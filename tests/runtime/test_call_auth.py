@@ -182,6 +182,18 @@ async def test_missing_credentials_are_named_and_nothing_is_sent(tmp_path: Path)
         assert scene.seen == 0
 
 
+async def test_what_a_method_that_is_meant_needs_and_lacks_is_named(tmp_path: Path) -> None:
+    """Its header would be left out, and the request sent without anything that signs it in."""
+    signed_in = {"headers": {"Token": "{{ credentials.apiKey }}"}}
+    meant = method(when="config.mode == 'key'", needs=["apiKey"], apply=signed_in)
+    made = spec(action("do_it"), configSchema=FORM, auth=[meant])
+    async with running(tmp_path, made, config={"mode": "key"}, credentials={}) as scene:
+        done = await scene.call("do_it")
+        assert done.error is not None
+        assert done.error.message == "the connection lacks credentials: apiKey"
+        assert scene.seen == 0
+
+
 async def test_a_credential_that_can_be_no_header_value_is_not_sent(tmp_path: Path) -> None:
     async with running(tmp_path, spec(), credentials={"apiKey": "secret-with\r\nX-Evil: 1"}) as scene:
         done = await scene.call()

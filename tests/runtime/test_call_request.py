@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.telemetry import caller
 from tests.support.scene import running
 from tests.support.specs import action, fields, spec, text, whole
 from tests.support.upstream import Seen
@@ -246,3 +247,21 @@ async def test_a_request_that_is_not_to_be_sent_gives_its_url(tmp_path: Path) ->
         done = await scene.call("make_link", {"id": "a b"})
         assert done.data == {"url": "https://api.acme.example/pay?id=a%20b"}
         assert scene.seen == 0
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(("http", "sent"), [({"trace": True}, PARENT), ({}, None)])
+async def test_the_callers_trace_is_handed_on_only_where_the_spec_says_so(
+    tmp_path: Path, http: dict[str, Any], sent: str | None
+) -> None:
+    caller.remember({b"traceparent": PARENT.encode(), b"tracestate": b"vendor=1"})
+    try:
+        async with running(tmp_path, spec(http=http)) as scene:
+            assert (await scene.call()).success
+            headers = scene.upstream.seen[0].headers
+            assert headers.get("traceparent") == sent
+            assert headers.get("tracestate") == ("vendor=1" if sent else None)
+    finally:
+        caller.remember({})

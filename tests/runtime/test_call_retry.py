@@ -14,7 +14,7 @@ from engine.errors import CallError
 from engine.model import Response
 from engine.runtime import response, retry
 from engine.runtime.clock import SystemClock
-from tests.support.scene import Scene, Stillstand, replies, running
+from tests.support.scene import START, Scene, Stillstand, replies, running
 from tests.support.specs import action, fields, spec, text
 from tests.support.upstream import Fault, Handler, Reply, Seen, answer
 
@@ -213,14 +213,20 @@ async def test_waits_count_against_the_calls_own_time(tmp_path: Path) -> None:
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_header_of_a_provider_breaks_the_reading_of_a_wait(after: str, date: str) -> None:
     made = Response(429, {"retry-after": after, "date": date}, b"")
-    wait = response.retry_after_ms(None, made, "RATE_LIMITED")
+    wait = response.retry_after_ms(None, made, "RATE_LIMITED", lambda: START)
+    assert wait is None or 1 <= wait <= 86_400_000
+
+
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from([10**400, -(10**400)]))
+def test_no_wait_that_a_rule_reads_in_a_body_breaks_it(asked: Any) -> None:
+    wait = response.retry_after_ms(asked, Response(429, {}, b""), "RATE_LIMITED", lambda: START)
     assert wait is None or 1 <= wait <= 86_400_000
 
 
 @pytest.mark.parametrize("after", ["Fri, 99 May 2020 00:00:09 GMT", "²", "1e3", "-5"])
 def test_a_retry_after_that_is_none_is_ignored(after: str) -> None:
     made = Response(429, {"retry-after": after, "date": "Fri, 01 May 2020 00:00:02 GMT"}, b"")
-    assert response.retry_after_ms(None, made, "RATE_LIMITED") is None
+    assert response.retry_after_ms(None, made, "RATE_LIMITED", lambda: START) is None
 
 
 @given(

@@ -30,7 +30,8 @@ def compiled(
 ) -> tuple[Integration | None, list[Diagnostic]]:
     """What comes of a spec's text, or of the same as data."""
     text = spec if isinstance(spec, str) else json.dumps(spec, ensure_ascii=False, indent=1)
-    return compile_text(FILE, text, registry(), models or {})
+    made = compile_text(FILE, text, registry(), models or {})
+    return made.integration, made.diagnostics
 
 
 def marked(text: str, found: Diagnostic) -> str:

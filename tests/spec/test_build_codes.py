@@ -46,6 +46,10 @@ def with_login(**parts: Any) -> dict[str, Any]:
     return with_method(login(token={"access": "body.t"}, **parts), authType="custom")
 
 
+def with_webhooks(**parts: Any) -> dict[str, Any]:
+    return spec(webhooks={"verify": [PROOF], "events": [{"type": "parcel.seen"}], **parts})
+
+
 def step(name: str, effect: str = "read", **parts: Any) -> dict[str, Any]:
     return {"stepId": name, "effect": effect, "request": {"method": "GET", "path": "/x"}, **parts}
 
@@ -55,6 +59,8 @@ def defs(tree: Any, **more: Any) -> dict[str, Any]:
     return {**spec(action(output={"v": {"$ref": "#/$defs/tree"}})), "$defs": {"tree": tree, **more}}
 
 
+MAC = {"scheme": "hmac-sha256", "key": "{{ credentials.apiKey }}", "given": "headers.mac"}
+PROOF = {"scheme": "equals", "given": "query.key", "key": "{{ credentials.apiKey }}"}
 SIGN = {"scheme": "hmac-sha256", "text": "{{ request.raw }}", "key": "{{ credentials.apiKey }}", "put": "header.X-Sign"}
 WIDE = {f"d{i}": [{"$ref": f"#/$defs/d{i + 1}"}] * 10 for i in range(9)}
 DEEP = {f"d{i}": {"a": {"b": {"c": {"$ref": f"#/$defs/d{i + 1}"}}}} for i in range(30)}
@@ -110,19 +116,25 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("SPEC072", "{", with_method(login(), authType="custom")),
     ("SPEC073", '"read"', spec(action(output={}, steps=[step("put", "write")]))),
     ("SPEC074", "{", with_method(method(sign=[SIGN]), actions=[action(sign={"put": "query.sign"})])),
-    ("SPEC075", "{", spec(action("pay", "write", idempotency=None))),
+    ("SPEC075", '"pay"', spec(action("pay", "write", idempotency=None))),
     ("SPEC076", '"key"', spec(action("pay", "write", idempotency="key"))),
     ("SPEC077", '"quote"', spec(action("quote"), action("quote"))),
     ("SPEC077", '"token"', with_method(method(), method())),
     ("SPEC077", '"put"', spec(action(output={}, steps=[step("put"), step("put")]))),
     ("SPEC080", '"shop"', with_login(capture={"shop": "body.a"})),
+    ("SPEC085", '{', with_webhooks(verify=[PROOF, PROOF])),
+    ("SPEC085", '{', with_webhooks(events=[{"type": "parcel.seen"}, {"ignore": True}])),
+    ("SPEC086", '"{{ request.query.key }}"', with_webhooks(verify=[{**PROOF, "key": "{{ request.query.key }}"}])),
+    ("SPEC086", '"{{ webhook.url }}"', with_webhooks(verify=[{**PROOF, "key": "{{ webhook.url }}"}])),
+    ("SPEC087", '"data"', with_webhooks(events=[{"ignore": True, "data": {"code": "body.code"}}])),
+    ("SPEC088", '"{{ request.json }}"', with_webhooks(verify=[{**MAC, "text": "{{ request.json }}"}])),
+    ("SPEC088", '"a{{ request.form }}"', with_webhooks(verify=[{**MAC, "text": "a{{ request.form }}"}])),
     ("SPEC090", '"text"', {**spec(action(outputSchema={"$ref": "#/$defs/s"})), "$defs": {"s": "text"}}),
     ("SPEC091", '"(?=a)"', spec(action(inputSchema=fields(x=text(pattern="(?=a)"))))),
     ("SPEC091", '"[a"', spec(configSchema=fields(("apiKey",), apiKey=secret(), shop=setting(pattern="[a")))),
     ("SPEC092", '"text"', {**spec(action(request=request(query={"$ref": "#/$defs/s"}))), "$defs": {"s": "text"}}),
     ("SPEC093", '"ten"', spec(action(inputSchema=fields(n=whole(default="ten"))))),
-    ("SPEC099", '"pagination"', spec(action(pagination={
-        "kind": "cursor", "into": "query.after", "next": "body.next", "items": "body.rows"}))),
+    ("SPEC099", '"logoUrl"', spec(logoUrl="https://acme.test/logo.svg")),
 ]  # fmt: skip
 
 
@@ -147,8 +159,8 @@ def test_the_mistake_gives_this_diagnostic_alone_at_its_place(code: str, mark: s
 
 
 def test_no_code_of_the_builder_is_without_a_case() -> None:
-    """SPEC078, 079, 095 and 096 are about files: they have tests of their own below."""
-    files = {"SPEC078", "SPEC079", "SPEC095", "SPEC096"}
+    """SPEC078, 079, 095, 096 and 097 are about files: they have tests of their own below."""
+    files = {"SPEC078", "SPEC079", "SPEC095", "SPEC096", "SPEC097"}
     mine = {code for code in CODES if code[:4] in ("EXPR", "NAME") or "SPEC060" <= code <= "SPEC099"}
     assert {code for code, *_ in MISTAKES} == mine - files
 
@@ -166,6 +178,14 @@ def test_two_specs_with_one_id_are_reported(tmp_path: Path) -> None:
 def test_a_folder_without_the_integrations_name_is_reported(tmp_path: Path) -> None:
     written(tmp_path, spec(), "other-name")
     assert codes(tmp_path) == [("SPEC079", "other-name")]
+
+
+def test_a_spec_yml_is_told_of_the_name_unless_a_spec_yaml_stands_beside_it(tmp_path: Path) -> None:
+    place = written(tmp_path, spec())
+    (place / "spec.yml").write_text("specVersion: 1")
+    assert codes(tmp_path) == []
+    (place / "spec.yaml").unlink()
+    assert codes(tmp_path) == codes(place) == [("SPEC097", place.name)]
 
 
 def test_a_logo_that_is_too_large_is_reported(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ tables:
     map: {shop: 1, receiver: 2}
     other: yes
 webhooks:
-  scope: connection
+  scope: app
+  route: {value: body.shop, equals: config.shop}
   verify: [{scheme: refuse}]
   events: [{type: shipment.updated, data: {code: body.code}}]
 actions:
@@ -63,7 +64,7 @@ actions:
 
 WANTED = [
     ("YAML018", "yes"),
-    ("SPEC099", "webhooks"),
+    ("SPEC099", "route"),
     ("SPEC001", "desciption"),
     ("NAME009", "qoute"),
     ("NAME007", "defualt"),

@@ -18,6 +18,7 @@ WORDS = {
     "type", "const", "enum", "not", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
     "minItems", "maxItems", "uniqueItems", "minProperties", "required", "dependentRequired", "dependentSchemas",
     "properties", "additionalProperties", "propertyNames", "items", "if", "then", "else", "allOf", "anyOf",
+    "doNotSuggest",  # for editors only: a key that they do not offer
 }  # fmt: skip
 
 

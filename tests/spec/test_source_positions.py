@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.spec.source import Path, Source, read
@@ -221,6 +221,7 @@ def stands_for(text: str, at: int, char: str) -> bool:
     st.integers(10, 40),
     st.integers(2, 6),
 )
+@example(["a\n\n"], ">", 10, 2)  # what follows a block that ends with line breaks
 def test_in_every_style_each_character_of_a_text_is_found_again(data, style, width, indent):
     text = yaml.safe_dump(data, default_style=style, allow_unicode=True, width=width, indent=indent)
     source, findings = read("f", text)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cases.memory import memory_store
 from engine.storage.ports import Store
 from engine.storage.sqlite import open_store
 from tests.storage.samples import Clock
@@ -15,6 +16,7 @@ Opening = Callable[[Path, Clock], Store]
 
 ADAPTERS: dict[str, Opening] = {
     "sqlite": lambda folder, clock: open_store(data_dir=folder, now=clock),
+    "memory": lambda _folder, clock: memory_store(clock),  # that of cases
 }
 
 

@@ -46,6 +46,13 @@ async def once(engine: Engine, command: Command, times: str) -> None:
         say(shown(answer))
 
 
+async def at_once(engine: Engine, command: Command, times: str) -> None:
+    """The same, where some may be refused as conflicts."""
+    told = await asyncio.gather(*(engine.execute(command) for _ in range(int(times))), return_exceptions=True)
+    for one in told:
+        say(shown(one) if isinstance(one, Answer) else json.dumps({"conflict": getattr(one, "code", repr(one))}))
+
+
 async def forever(engine: Engine, command: Command, _: str) -> None:
     """Calls until killed; says each execution's id once its answer is there."""
 
@@ -62,7 +69,7 @@ async def main() -> None:
     command = Command(tenant, action, {}, connection_id=connection, idempotency_key=key or None)
     say("ready")
     await asyncio.to_thread(sys.stdin.readline)
-    await {"once": once, "forever": forever}[scene](engine, command, times)
+    await {"once": once, "at_once": at_once, "forever": forever}[scene](engine, command, times)
     await engine.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.telemetry.events import AttemptEvent, CallEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
 
 AT = 1_777_600_000.25
 
@@ -54,15 +54,35 @@ def call(*attempts: AttemptEvent, **fields: Any) -> CallEvent:
     return CallEvent(**values | fields)
 
 
+def message(**fields: Any) -> MessageEvent:
+    values: dict[str, Any] = {
+        "tenant_id": "tenant-a",
+        "integration_id": "acme-shipping",
+        "connection_id": "connection-1",
+        "at": AT,
+        "latency_ms": 3.5,
+        "outcome": "accepted",
+        "reason": "",
+        "event_count": 1,
+        "http_status": 200,
+        "received_bytes": 120,
+    }
+    return MessageEvent(**values | fields)
+
+
 @dataclass
 class Diary:
     """An observer that keeps what it is told."""
 
     attempts: list[AttemptEvent] = field(default_factory=list)
     calls: list[CallEvent] = field(default_factory=list)
+    messages: list[MessageEvent] = field(default_factory=list)
 
     def attempt(self, event: AttemptEvent) -> None:
         self.attempts.append(event)
 
     def call(self, event: CallEvent) -> None:
         self.calls.append(event)
+
+    def message(self, event: MessageEvent) -> None:
+        self.messages.append(event)

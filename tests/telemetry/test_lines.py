@@ -25,7 +25,7 @@ from engine.telemetry.otel import Traces
 from tests.support.scene import running
 from tests.support.specs import action, fields, spec, text
 from tests.support.upstream import Reply, Seen, answer
-from tests.telemetry.samples import attempt, call
+from tests.telemetry.samples import attempt, call, message
 
 CANARY = 'canary/+ "4711" of the tests'
 
@@ -53,6 +53,16 @@ def test_a_line_is_one_json_object_and_what_is_unknown_is_left_out() -> None:
     assert (tried["event"], tried["providerCode"], tried["signsIn"]) == ("attempt", "a\nb", True)
     assert "\n" not in line_of(attempt(provider_code="a\nb"))
     assert not {"errorCode", "isTest", "traceId"} & tried.keys()
+    nowhere = json.loads(line_of(message(tenant_id=None, integration_id=None, connection_id=None, outcome="refused")))
+    assert nowhere == {
+        "event": "message",
+        "time": "2026-05-01T01:46:40.250000Z",
+        "outcome": "refused",
+        "events": 1,
+        "httpStatus": 200,
+        "latencyMs": 3.5,
+        "receivedBytes": 120,
+    }
 
 
 async def test_lines_come_in_the_order_of_the_events_and_none_is_lost_at_the_end(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.house.source import ROOT
 from tests.support.scene import replies, running
 from tests.support.specs import spec
 from tests.support.upstream import answer
-from tests.telemetry.samples import AT, attempt, call
+from tests.telemetry.samples import AT, attempt, call, message
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()
@@ -126,6 +126,16 @@ async def test_the_spans_of_a_real_call_tell_its_attempts(tmp_path: Path, tracer
     assert {span.attributes["integrations.execution.id"] for span in (*tries, whole)} == {done.execution_id}
 
 
+def test_a_message_is_a_span_and_one_to_nowhere_names_nobody(tracers, exporter) -> None:
+    traces = otel.Traces(tracers)
+    traces.message(message())
+    traces.message(message(tenant_id=None, integration_id=None, connection_id=None, outcome="refused", http_status=401))
+    known, stray = exporter.get_finished_spans()
+    assert (known.name, known.kind, known.end_time - known.start_time) == ("receive", SpanKind.SERVER, 3_500_000)
+    assert known.attributes["integrations.connection.id"] == "connection-1"
+    assert dict(stray.attributes) == {"integrations.outcome": "refused", "http.response.status_code": 401}
+
+
 def _points(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
     found = reader.get_metrics_data()
     assert found is not None
@@ -140,16 +150,19 @@ async def test_metrics_name_no_tenant_connection_or_host(tmp_path: Path) -> None
     async with running(tmp_path, spec(), lambda _seen: answer({"ok": True}), observer=observer) as scene:
         await scene.call()
     observer.call(call(error_code="RATE_LIMITED", http_status=None))
+    observer.message(message())
     points = _points(reader)
     assert {name: len(found) for name, found in points.items()} == {
         "integrations.call.duration": 2,
         "integrations.upstream.duration": 1,
         "integrations.rejected_by_limit": 1,
+        "integrations.messages": 1,
     }
     keys = {key for found in points.values() for point in found for key in point.attributes}
     assert keys == {
         "integrations.integration",
         "integrations.action",
+        "integrations.outcome",
         "error.type",
         "http.response.status_code",
     }

@@ -47,11 +47,16 @@ class Freshness:
 
 
 class Cache(Generic[T]):
-    """Values by key, forgotten when the file was changed by others."""
+    """Values by key, forgotten when the file was changed by others.
+
+    A value is kept with the `mark` taken before it was read or written: where that had to wait, somebody may have
+    changed the record meanwhile, and what was forgotten then must not come back.
+    """
 
     def __init__(self, freshness: Freshness) -> None:
         self._freshness = freshness
         self._generation = -1
+        self._drops = 0
         self._values: dict[object, T] = {}
 
     def get(self, key: object, missing: T) -> T:
@@ -61,10 +66,18 @@ class Cache(Generic[T]):
             self._generation = generation
         return self._values.get(key, missing)
 
-    def keep(self, key: object, value: T) -> None:
+    def mark(self) -> tuple[int, int]:
+        """Another one as soon as something was forgotten."""
+        return self._freshness.generation, self._drops
+
+    def keep(self, key: object, value: T, mark: tuple[int, int]) -> None:
+        if mark != self.mark():
+            self._values.pop(key, None)
+            return
         if len(self._values) >= _MOST:
             self._values.clear()
         self._values[key] = value
 
     def drop(self, key: object) -> None:
+        self._drops += 1
         self._values.pop(key, None)

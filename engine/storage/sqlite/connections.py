@@ -17,6 +17,7 @@ _COLUMNS: Final = (
     " created_at, updated_at, last_tested_at, last_error_at, last_error, version"
 )
 _GET: Final = f"SELECT {_COLUMNS} FROM connections WHERE tenant_id = ? AND connection_id = ?"  # noqa: S608 - constants
+_LOCATE: Final = f"SELECT {_COLUMNS} FROM connections WHERE connection_id = ? LIMIT 2"  # noqa: S608 - constants
 _FIND: Final = f"SELECT {_COLUMNS} FROM connections WHERE tenant_id = ?"  # noqa: S608 - constants
 _CREATE: Final = f"INSERT INTO connections ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
 _UPDATE: Final = (
@@ -45,12 +46,17 @@ class SqliteConnections:
     async def get(self, tenant_id: str, connection_id: str) -> Connection | None:
         known = self._cache.get((tenant_id, connection_id), None)
         if known is None:
+            mark = self._cache.mark()
             rows = await self._database.read(_GET, (tenant_id, connection_id))
             if not rows:
                 return None
             known = _connection(rows[0])
-            self._cache.keep((tenant_id, connection_id), known)
+            self._cache.keep((tenant_id, connection_id), known, mark)
         return known
+
+    async def locate(self, connection_id: str) -> Connection | None:
+        rows = await self._database.read(_LOCATE, (connection_id,))
+        return _connection(rows[0]) if len(rows) == 1 else None
 
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None

@@ -22,6 +22,7 @@ from engine.storage.sqlite.cache import Freshness
 from engine.storage.sqlite.connect import PATIENCE_SECONDS, connect, create_file, use_wal
 from engine.storage.sqlite.connections import SqliteConnections
 from engine.storage.sqlite.database import Database
+from engine.storage.sqlite.events import SqliteEvents
 from engine.storage.sqlite.executions import SqliteExecutions
 from engine.storage.sqlite.faults import translated
 from engine.storage.sqlite.keys import SqliteKeys
@@ -91,6 +92,7 @@ def _store(database: Database, vault: EnvelopeVault) -> Store:
         connections=SqliteConnections(database, freshness),
         secrets=SqliteSecrets(database, vault),
         executions=SqliteExecutions(database),
+        events=SqliteEvents(database),
         state=SqliteState(database, freshness),
         vault=vault,
         lifetime=SqliteLifetime(database),

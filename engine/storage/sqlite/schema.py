@@ -7,6 +7,7 @@ connections   accounts, without secrets; config is JSON
 secrets       sealed JSON, one row per name
 executions    the log; input and output are redacted JSON
 intake        its newest rows, without an index: a page to write where the log takes six; moved over in batches
+events        what messages from providers became; data is sealed JSON
 state         compare-and-set records
 """
 
@@ -60,7 +61,18 @@ CREATE TABLE state (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL, version 
 CREATE INDEX state_by_expiry ON state (expires_at);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+_EVENTS: Final = """
+CREATE TABLE events (
+    event_id TEXT NOT NULL, tenant_id TEXT NOT NULL, connection_id TEXT NOT NULL, integration_id TEXT NOT NULL,
+    type TEXT NOT NULL, data BLOB NOT NULL, received_at REAL NOT NULL, PRIMARY KEY (tenant_id, event_id)
+);
+CREATE INDEX events_by_tenant ON events (tenant_id, received_at, event_id);
+CREATE INDEX events_by_connection ON events (tenant_id, connection_id, received_at, event_id);
+CREATE INDEX events_by_age ON events (received_at);
+CREATE INDEX connections_by_id ON connections (connection_id);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _EVENTS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

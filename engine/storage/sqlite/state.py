@@ -46,9 +46,10 @@ class SqliteState:
     async def get(self, key: str) -> Record | None:
         known = self._cache.get(key, _UNREAD)
         if known is _UNREAD:
+            mark = self._cache.mark()
             rows = await self._database.read(_GET, (key, self._database.now()))
             known = Record(*rows[0]) if rows else None
-            self._cache.keep(key, known)
+            self._cache.keep(key, known, mark)
         return known if known is not None and known.expires_at > self._database.now() else None
 
     async def put(
@@ -71,9 +72,15 @@ class SqliteState:
             return version if db.execute(sql, values).rowcount == 1 else None
 
         self._cache.drop(key)
-        written = await (self._database.write_durable(change) if durable else self._database.write(change))
-        if written is not None and not durable:
-            self._cache.keep(key, Record(value, written, until))
+        mark = self._cache.mark()
+        if durable:
+            try:
+                return await self._database.write_durable(change)
+            finally:
+                self._cache.drop(key)  # what was read while this waited
+        written = await self._database.write(change)
+        if written is not None:
+            self._cache.keep(key, Record(value, written, until), mark)
         return written
 
     async def delete(self, key: str, expected: int | None = None) -> bool:

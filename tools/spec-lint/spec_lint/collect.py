@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from engine.bootstrap import open_registry
-from engine.cases.model import Case
-from engine.cases.read import read_cases
+from engine.cases.model import Case, WebhookCase
+from engine.cases.read import read_folder
 from engine.catalog import Integration
 from engine.diagnostics import Diagnostic, unknown
 from engine.locations import schemas_dir
-from engine.spec.load import SPEC, load, spec_files
+from engine.plugins import Registry
+from engine.spec.check import check_cases
+from engine.spec.load import SPEC, Compiled, Loaded, compile_text, load, read_models, spec_files
+from engine.spec.source import read
+from spec_lint.inspect import inspect
+from spec_lint.memory import Kept, Memory
+from spec_lint.mend import mend
+from spec_lint.rule import Found, Rule
+from spec_lint.rules import RULES
+from spec_lint.subject import Subject
+from spec_lint.suppress import suppress
 
 Progress = Callable[[str], None]
 
@@ -23,12 +34,17 @@ class NothingToCheck(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings, file by file and top to bottom; `texts` holds the text of each file that has one."""
+    """All findings, folder by folder, a spec before its cases, each file top to bottom; `texts` holds the text of each
+    file that has one."""
 
-    findings: tuple[Diagnostic, ...]
+    found: tuple[Found, ...]
     texts: Mapping[str, str] = field(repr=False)
     specs: int
     cases: int
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        return tuple(found.diagnostic for found in self.found)
 
 
 def targets(paths: Sequence[Path]) -> list[Path]:
@@ -51,37 +67,143 @@ def _with_folder(spec: Path) -> Path:
     return spec if spec.parent.name not in ("", "..") else spec.resolve()
 
 
-def collect(specs: Sequence[Path], *, with_cases: bool, progress: Progress) -> Report:
-    """Compiles the specs and reads their cases. `progress` is told what is being done, at last nothing."""
-    progress(f"compiling {len(specs)} specs")
-    loaded = load(specs, open_registry(), schemas_dir())
-    findings, texts, cases = list(loaded.diagnostics), dict(loaded.texts), 0
+def collect(
+    specs: Sequence[Path],
+    registry: Registry,
+    *,
+    with_cases: bool = True,
+    progress: Progress = lambda _step: None,
+    rules: Sequence[Rule] = RULES,
+    memory: Memory | None = None,
+) -> Report:
+    """Compiles the specs, reads their cases and holds them to the rules. `progress` is told what is being done, at
+    last nothing. What `memory` knows of unchanged folders is not found out again."""
+    known = {spec: memory.recall(spec) for spec in specs} if memory is not None else {}
+    fresh = [spec for spec in specs if known.get(spec) is None]
+    progress(f"compiling {len(fresh)} specs")
+    loaded = load(fresh, registry, schemas_dir())
+    texts = dict(loaded.texts)
+    kept = []
     for number, spec in enumerate(specs, 1):
-        if not with_cases or spec.name != SPEC:
-            continue
-        progress(f"reading the cases of {number}/{len(specs)} {spec.parent.name}")
-        read, found = read_cases(spec.parent)
-        found += _unknown_actions(read, loaded.integrations.get(spec.parent.name))
-        texts.update(_texts(found))
-        findings += found
-        cases += len(read)
+        progress(f"checking {number}/{len(specs)} {spec.parent.name}")
+        found = known.get(spec) or _looked_at(spec, loaded, registry, rules, texts, with_cases=with_cases)
+        texts.update(_texts(one.diagnostic.position.file for one in found.found))
+        kept.append(found)
+    ids = [one.integration_id for one in kept if one.integration_id is not None]
+    if memory is not None and len(set(ids)) < len(ids):  # what is wrong then is not of one folder alone
+        return collect(specs, registry, with_cases=with_cases, progress=progress, rules=rules)
+    for spec, one in zip(specs, kept, strict=True):
+        if memory is not None and spec in fresh:
+            memory.keep(spec, one)
     progress("")
-    findings.sort(key=lambda found: (found.position.file, found.position.line, found.position.column))
-    return Report(tuple(findings), texts, len(specs), cases)
+    everything = sorted((found for one in kept for found in one.found), key=_place)
+    return Report(tuple(everything), texts, len(specs), sum(one.cases for one in kept))
 
 
-def _unknown_actions(cases: Iterable[Case], integration: Integration | None) -> list[Diagnostic]:
-    """Cases about actions that the spec does not have; nothing can be said while the spec does not compile."""
-    if integration is None:
-        return []
-    found = []
-    for case in cases:
-        for action in {turn.action for turn in case.turns} - integration.actions.keys():
-            message, hint = unknown("action", action, integration.actions)
-            found.append(Diagnostic("NAME009", message, case.position, hint=hint))
-    return found
+def _looked_at(
+    spec: Path, loaded: Loaded, registry: Registry, rules: Sequence[Rule], texts: dict[str, str], *, with_cases: bool
+) -> Kept:
+    """One folder; the texts of its files are added to `texts`."""
+    made = loaded.specs[str(spec)]
+    folder = _read(spec.parent, made, with_cases=with_cases and spec.name == SPEC)
+    here, ran = _checked(folder, rules, registry)
+    own = {str(spec): texts[str(spec)], **folder.texts}
+    found = [one for one in here if one.diagnostic.position.file not in own]
+    for file, text in own.items():
+        found += suppress(file, text, [one for one in here if one.diagnostic.position.file == file], ran)
+    texts.update(own)
+    integration_id = made.integration.integration_id if made.integration is not None else None
+    return Kept(integration_id, len(folder.cases) + len(folder.webhook_cases), tuple(found))
 
 
-def _texts(findings: Iterable[Diagnostic]) -> dict[str, str]:
-    files = {found.position.file for found in findings}
-    return {file: Path(file).read_text("utf-8", errors="replace") for file in files}
+def _texts(files: Iterable[str]) -> dict[str, str]:
+    """The texts of files that can be read."""
+    there = (file for file in set(files) if os.access(file, os.R_OK) and Path(file).is_file())
+    return {file: Path(file).read_text("utf-8", errors="replace") for file in there}
+
+
+def mended(report: Report, registry: Registry) -> int:
+    """Mends what can be mended in the files of a report. How many findings were mended; then collect again."""
+    models = read_models(schemas_dir())
+
+    def problems(file: str, text: bytes) -> list[Diagnostic]:
+        if Path(file).parent.name != "cases":
+            return compile_text(file, text, registry, models).diagnostics
+        source, found = read(file, text)
+        return [*found, *check_cases(source)] if source else found
+
+    return mend(report.found, problems)
+
+
+def _place(found: Found) -> tuple[str, bool, str, int, int]:
+    """A spec comes before its cases: what is wrong in it may be why they are not reproduced."""
+    at = found.diagnostic.position
+    file = Path(at.file)
+    is_case = file.parent.name == "cases" and file.name != SPEC
+    return str(file.parent.parent if is_case else file.parent), is_case, at.file, at.line, at.column
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """One integration: what came of its spec, its cases and what is wrong with them, and the texts of their files."""
+
+    made: Compiled
+    reads_cases: bool = False
+    cases: tuple[Case, ...] = ()
+    webhook_cases: tuple[WebhookCase, ...] = ()
+    wrong: tuple[Diagnostic, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _read(folder: Path, made: Compiled, *, with_cases: bool) -> _Folder:
+    if not with_cases:
+        return _Folder(made)
+    every, wrong = read_folder(folder)
+    cases = tuple(case for case in every if isinstance(case, Case))
+    webhook_cases = tuple(case for case in every if isinstance(case, WebhookCase))
+    texts = _texts(map(str, sorted((folder / "cases").glob("*.yaml"))))
+    if made.integration is not None:  # else nothing can be said about the actions of cases
+        known = made.integration.actions
+        for file in {one.position.file for one in cases if any(turn.action not in known for turn in one.turns)}:
+            wrong += _unknown_actions(file, texts[file], made.integration)
+    return _Folder(made, True, cases, webhook_cases, tuple(wrong), texts)
+
+
+def _checked(folder: _Folder, rules: Iterable[Rule], registry: Registry) -> tuple[list[Found], set[str]]:
+    """All findings about one folder, and the codes of the rules that looked at it."""
+    made = folder.made
+    found = [Found(one) for one in (*made.diagnostics, *folder.wrong)]
+    if made.integration is None or made.source is None or made.findings is None:
+        return found, set()
+    subject = Subject(
+        source=made.source,
+        resolved=made.resolved,
+        integration=made.integration,
+        registry=registry,
+        cases=folder.cases,
+        webhook_cases=folder.webhook_cases,
+        findings=made.findings,
+    )
+    sees_cases = folder.reads_cases and not folder.wrong
+    chosen = [rule for rule in rules if sees_cases or not rule.needs_cases]
+    if any(one.code == "SPEC079" for one in made.diagnostics):  # its cases are about another integration
+        chosen = [rule for rule in chosen if not rule.code.startswith("COV")]
+    return [*found, *inspect(subject, chosen)], {rule.code for rule in chosen}
+
+
+def _unknown_actions(file: str, text: str, integration: Integration) -> Iterator[Diagnostic]:
+    """Cases of one file about actions that the spec does not have."""
+    source, _ = read(file, text)
+    for path, name in _action_names(source.value) if source else ():
+        if source and name not in integration.actions:
+            message, hint = unknown("action", name, integration.actions)
+            yield Diagnostic("NAME009", message, source.position(path), source.length(path), hint)
+
+
+def _action_names(blocks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The actions that the cases of one file name, and where."""
+    for number, block in enumerate(blocks):
+        if "action" in block:
+            yield (number, "action"), block["action"]
+        for turn, call in enumerate(block.get("calls", ())):
+            yield (number, "calls", turn, "action"), call["action"]

@@ -1,0 +1,140 @@
+"""What providers tell us: their messages come in at `/webhooks`, what they became is read at `/events`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.api import views
+from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
+from engine.api.operations import Body, Operation
+from engine.api.site import Site
+from engine.api.wire import Call, Received, Reply, ok
+from engine.errors import RequestError
+from engine.events.message import Message
+from engine.storage.cursor import open_cursor, seal_cursor
+from engine.storage.ports import EventQuery
+
+_PAGE = 50
+
+
+async def receive(site: Site, call: Call) -> Reply:
+    """The answer is the provider's, exactly as the spec says it; nothing of ours is around it."""
+    came: Received = call.body
+    url = site.public_url + came.target
+    message = Message(came.method, url, came.headers, came.body, call.params.get("key"))
+    answer = (await site.receiver.receive(call.params["connectionId"], message)).answer
+    headers = {name: value for name, value in answer.headers.items() if name not in ("content-type", "content-length")}
+    return Reply(
+        b"" if answer.status == 204 else answer.body,
+        answer.status,
+        answer.headers.get("content-type", "").encode("latin-1"),
+        headers=tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+    )
+
+
+async def open_webhook(site: Site, call: Call) -> Reply:
+    return ok(views.endpoint(await site.endpoints.open(call.tenant, call.params["connectionId"])))
+
+
+async def close_webhook(site: Site, call: Call) -> Reply:
+    await site.endpoints.close(call.tenant, call.params["connectionId"])
+    return ok({"success": True})
+
+
+async def find(site: Site, call: Call) -> Reply:
+    limit = call.query.get("limit", _PAGE)
+    filters = {"list": "events", **{name: call.query.get(name) for name in ("connectionId", "type")}}
+    vault, cursor = site.engine.store.vault, call.query.get("cursor")
+    after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
+    rows = await site.events.find(EventQuery(call.tenant, filters["connectionId"], filters["type"], limit + 1, after))
+    page: dict[str, Any] = {"events": [views.event(row) for row in rows[:limit]]}
+    if len(rows) > limit:  # one more was asked for than is shown
+        last = rows[limit - 1]
+        page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.received_at, last.event_id))
+    return ok(page)
+
+
+async def get(site: Site, call: Call) -> Reply:
+    found = await site.events.get(call.tenant, call.params["eventId"])
+    if found is None:
+        raise RequestError("NOT_FOUND", "no such event")
+    return ok(views.event(found))
+
+
+_EVENT = {
+    "eventId": OTHER_ULID,
+    "tenantId": "acme",
+    "connectionId": ULID,
+    "integrationId": "shipping-acme",
+    "type": "shipment.updated",
+    "data": {"orderCode": "A1", "status": "delivered"},
+    "receivedAt": NOON,
+}
+_CLOSED = {"type": "object", "required": ["success"], "properties": {"success": {"const": True}}}
+_NOTHING = Body("Empty", EMPTY_BODY, required=False)
+
+
+def _incoming(method: str, path: str, suffix: str) -> Operation:
+    return Operation(
+        f"webhooks.{method.lower()}{suffix}",
+        method,
+        path,
+        receive,
+        "A message from a provider. It needs no token: it proves itself, as the integration says. What it is answered "
+        "is what its provider expects.",
+        {},
+        access="provider",
+        answer_type="*/*",
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *(
+        _incoming(method, path, suffix)
+        for path, suffix in (("/webhooks/{connectionId}", ""), ("/webhooks/{connectionId}/{key}", "WithKey"))
+        for method in ("GET", "POST", "PUT")
+    ),
+    Operation(
+        "connections.openWebhook",
+        "POST",
+        "/connections/{connectionId}/webhooks",
+        open_webhook,
+        "Begin to receive what the provider tells of this connection. Shows the URL and the secrets for the provider, "
+        "once: asked again, new secrets are made and the old ones stop at once.",
+        ref("WebhookEndpoint"),
+        body=_NOTHING,
+        failures=("NOT_FOUND",),
+        examples={"open": {"url": f"https://integrations.example.com/webhooks/{ULID}"}},
+    ),
+    Operation(
+        "connections.closeWebhook",
+        "DELETE",
+        "/connections/{connectionId}/webhooks",
+        close_webhook,
+        "Receive nothing for this connection any more; the events that came stay.",
+        _CLOSED,
+        body=_NOTHING,
+        failures=("NOT_FOUND",),
+        examples={"closed": {"success": True}},
+    ),
+    Operation(
+        "events.list",
+        "GET",
+        "/events",
+        find,
+        "What providers told, newest first; kept for 30 days unless the operator says otherwise.",
+        listing("Event", "events", nextCursor=text("Give it as `cursor` for the next page.")),
+        query=EVENTS_QUERY,
+        examples={"page": {"events": [_EVENT]}},
+    ),
+    Operation(
+        "events.get",
+        "GET",
+        "/events/{eventId}",
+        get,
+        "One event.",
+        ref("Event"),
+        failures=("NOT_FOUND",),
+        examples={"event": _EVENT},
+    ),
+)

@@ -1,0 +1,106 @@
+"""Every spec of the tree: a known secret in each credential field, a provider that echoes it, and every outlet read.
+
+`test_secrets` tries every spelling on made-up specs; here it is the real ones, with their own places for credentials,
+their own signatures and their own error words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from engine.catalog import Integration
+from tests.cases.recorded import FOLDERS, cases, catalog
+from tests.e2e.serving import Provider, Service, execute, files_of, leaks, serving
+from tests.support.upstream import Reply, Seen
+
+IDS = sorted(catalog().integrations)
+
+
+def canary(name: str) -> str:
+    """32 characters: some providers' keys have that many, never more or less."""
+    return f"canary-{name}-{'7f3a91Zq' * 4}"[:32]
+
+
+def echo(seen: Seen) -> Reply:
+    """All of the request as the provider's error: in the words that specs read messages and codes from, and beside."""
+    said = " ".join([seen.target, seen.body.decode("utf-8", "replace"), *(f"{k}: {v}" for k, v in seen.pairs)])
+    words = ("message", "error", "error_description", "return_message", "code", "code_message", "errorCode", "msg")
+    tree = {**dict.fromkeys(words, said), "errors": [{"message": said}], "said": said, "headers": dict(seen.pairs)}
+    headers = {"content-type": "application/json", "x-said": said.encode("ascii", "replace").decode()[:2000]}
+    return Reply(422 if len(said) % 2 else 200, headers, json.dumps(tree).encode())
+
+
+@dataclass
+class Heard:
+    """The service and everything that it said over HTTP."""
+
+    service: Service
+    provider: Provider
+    said: list[bytes] = field(default_factory=list)
+
+    def client(self) -> httpx.Client:
+        client = self.service.client("acme")
+        client.event_hooks = {"response": [self._keep]}
+        return client
+
+    def _keep(self, reply: httpx.Response) -> None:
+        reply.read()
+        self.said += [reply.content, json.dumps(dict(reply.headers)).encode()]
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
+    data = tmp_path_factory.mktemp("canaries") / "data"
+    with Provider(echo) as provider:
+        wires = [word for name in IDS for word in ("--upstream", f"{name}={provider.origin}")]
+        fixtures = ("--specs", str(FOLDERS[1]))
+        with serving(data, *fixtures, *wires, INTEGRATIONS_TENANT_LIMIT="100000") as service:
+            yield Heard(service, provider)
+
+
+def _secrets(integration: Integration) -> dict[str, str]:
+    return {name: canary(name) for name in integration.form.credentials}
+
+
+def _config(integration: Integration) -> dict[str, object]:
+    """A case's own, without what the engine captures."""
+    given = next(c.turns[0].given for c in cases() if c.integration_id == integration.integration_id)
+    return {name: v for name, v in given.get("config", {}).items() if name not in integration.form.captured}
+
+
+@pytest.mark.parametrize("integration_id", IDS)
+def test_no_credential_of_any_spec_comes_out(heard: Heard, integration_id: str):
+    integration = catalog().integrations[integration_id]
+    secrets = _secrets(integration)
+    assert secrets, "a spec without a credential proves nothing here"
+    with heard.client() as client:
+        body = {"integrationId": integration_id, "name": "Canary", "config": _config(integration)}
+        made = client.post("/connections", json={**body, "credentials": secrets})
+        assert made.status_code == 200, made.text
+        connection = made.json()["connectionId"]
+        before = len(heard.provider.seen)
+        for case in cases():
+            turn = case.turns[0]
+            if case.integration_id == integration_id and turn.has_result:
+                execute(client, turn.action, connectionId=connection, input=turn.given.get("input", {}))
+        client.post(f"/connections/{connection}/test")
+        client.get(f"/connections/{connection}")
+        client.get("/executions", params={"limit": 200, "integrationId": integration_id})
+    assert len(heard.provider.seen) > before, "no call got as far as the provider"
+    assert leaks(b"\n".join(heard.said), *secrets.values()) == []
+
+
+def test_the_process_and_its_files_hold_none_of_them(heard: Heard):
+    """Log lines, figures, status and the database, after all calls above."""
+    every = {canary(name) for one in catalog().integrations.values() for name in one.form.credentials}
+    with heard.client() as client:
+        outlets = [client.get(path).content for path in ("/metrics", "/status", "/openapi.json", "/events")]
+    assert leaks(b"\n".join(outlets), *every) == []
+    assert heard.service.output.count('"executionId"') > len(IDS)
+    assert leaks(heard.service.output, *every) == []
+    assert leaks(files_of(heard.service.data_dir), *every) == []
