@@ -21,7 +21,7 @@ Kind = Literal[
 `$cases` that is taken, a step that runs or is left out, a check that fails, an auth method that signs in, a message
 that becomes an event of a webhook, comes again, or is tampered with."""
 
-_MAY_SPOIL = frozenset({"output", "outputs", "read", "capture", "token"})
+_MAY_SPOIL = frozenset({"output", "outputs", "read", "capture", "token", "pagination"})
 """Where a query that raises ends the call with INVALID_RESPONSE; anywhere else nobody would know."""
 
 _SAFE: tuple[Kind, ...] = ("duplicate", "tampered")

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from ulid import ULID
 
+from engine.cases.doubt import doubt_of
 from engine.cases.match import compare, pairs, texts
 from engine.cases.memory import memory_store
 from engine.cases.model import WebhookCase
@@ -19,7 +20,7 @@ from engine.cases.wire import response_of, xml_tree
 from engine.catalog import Catalog
 from engine.events.book import EventBook
 from engine.events.endpoint import WEBHOOK, url_of
-from engine.events.interpret import HANDSHAKE_DOUBTED, SENDER_DOUBTED, Known, doubt_of
+from engine.events.interpret import HANDSHAKE_DOUBTED, SENDER_DOUBTED, Known
 from engine.events.message import Message
 from engine.events.receive import Receipt, Receiver
 from engine.library import exact

@@ -18,7 +18,6 @@ from engine.events.message import Message, Seen, bare, see
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.plugins import Signer
-from engine.runtime.doubt import why_not
 from engine.runtime.parse import Unreadable
 from engine.runtime.verify import Evidence, decide
 
@@ -86,18 +85,6 @@ def interpret(webhook: Webhook, message: Message, known: Known) -> Reading:
     except _Failed as failure:
         return Reading("failed", scope, str(failure))
     return Reading("understood", scope, answer=answer, happenings=happenings)
-
-
-def doubt_of(webhook: Webhook, message: Message, known: Known) -> str:
-    """Why the proof of a message does not fit, with the values that don't: for cases, where all of them are invented.
-
-    Raises `Unreadable`, as the message would be refused for that.
-    """
-    seen = see(message)
-    for handshake in webhook.handshakes:
-        if handshake.verify and _holds(handshake.when, _queries(seen, known)):
-            return why_not(handshake.verify, evidence_of(seen, known))
-    return why_not(webhook.verify, evidence_of(seen, known))
 
 
 def _answering(request: Scope, known: Known) -> Scope:

@@ -218,6 +218,9 @@ async def test_a_mapping_that_raises_is_told_unless_the_case_is_about_just_that(
     one = spec(action(output={"n": "length(body.rows)"}))
     told = case("an answer without rows", exchange("quote"), error={"code": "INVALID_RESPONSE"})
     assert (await coverage(tmp_path / "1", one, told)).raised == ()
+    paging = {"kind": "cursor", "into": "query.after", "next": "text(length(body.rows))", "items": "body.items"}
+    paged = spec(action(pagination=paging, outputSchema=fields(), output={}))
+    assert (await coverage(tmp_path / "3", paged, told)).raised == ()
     untold = case("rows", exchange("quote"), result={"n": 0})
     found = await Folder(tmp_path / "2", one, untold).coverage()
     assert [raised.path for raised in found.raised] == [("actions", 0, "output", "n")]

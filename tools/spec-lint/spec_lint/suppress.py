@@ -1,7 +1,7 @@
 """Suppressions: an author says in the file why a rule does not hold there.
 
-    - actionId: shipping_order_create_v2      # lint: allow TOOL004 - the vendor's own name, known to its users
-    # lint: allow TOOL004, TOOL007 - on a line of its own it speaks for the line below
+    - actionId: shipping_order_create_v2      # lint: allow TOOL001 - the vendor's own name, known to its users
+    # lint: allow TOOL002, TOOL007 - on a line of its own it speaks for the line below
     - actionId: shipping_order_create_v2
 
 A finding inside a text of several lines is suppressed at the text's first line. Only rules are suppressed: what

@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.catalog import Signature
+from engine.catalog import Signature, Webhook
 from engine.compiled.fault import EvaluationError
+from engine.events.interpret import Known, evidence_of
+from engine.events.message import Message, see
 from engine.plugins import PluginError
 from engine.runtime import encode, signature
 from engine.runtime.verify import Evidence, decide, given_of, is_true, made_by_plugin, rendered
 
 _LONGEST_TEXT = 120
+
+
+def doubt_of(webhook: Webhook, message: Message, known: Known) -> str:
+    """What keeps the proof of a message from fitting; empty when it fits. Raises `Unreadable`, as the message would be
+    refused for that."""
+    evidence = evidence_of(see(message), known)
+    for handshake in webhook.handshakes:
+        if handshake.verify and is_true(handshake.when, evidence.queries):
+            return why_not(handshake.verify, evidence)
+    return why_not(webhook.verify, evidence)
 
 
 def why_not(blocks: tuple[Signature, ...], evidence: Evidence) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.events.interpret import Known, doubt_of
+from engine.cases.doubt import doubt_of
+from engine.events.interpret import Known
 from engine.events.message import Message
 from tests.events.messages import MADE, NOW, SECRET, SIGNED, message, signed, webhook
 
