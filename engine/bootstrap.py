@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from engine.catalog import Catalog
 from engine.diagnostics import unknown
 from engine.errors import SettingsError
+from engine.events.deliver import Deliverer, Pace
+from engine.identity.policy import Policy, read_policy
 from engine.library import LIBRARY
 from engine.locations import plugins_dir, schemas_dir, specs_dir
 from engine.plugins import Registry, load_plugins
@@ -19,6 +22,7 @@ from engine.runtime.send import Wires
 from engine.runtime.transport import HttpTransport, Transport
 from engine.settings import Settings
 from engine.spec.load import load_catalog, spec_files
+from engine.spec.warm import MARK, mark_of, warm_catalog
 from engine.storage.ports import Store
 from engine.telemetry.events import Fan, Observer
 
@@ -33,6 +37,23 @@ def open_catalog(settings: Settings) -> Catalog:
     return load_catalog(spec_folders(settings), open_registry(), schemas_dir())
 
 
+def open_warm_catalog(settings: Settings) -> Catalog:
+    """The same; where `write_mark` has seen this content, a spec is compiled when it is first used."""
+    folders = spec_folders(settings)
+    return warm_catalog(folders, open_registry(), schemas_dir(), plugins_dir(), specs_dir() / MARK)
+
+
+def write_mark(settings: Settings) -> Path:
+    """Compiles all specs and marks them as good; where the mark is. Raises `SpecError`, `SettingsError`."""
+    path = specs_dir() / MARK
+    content = mark_of(spec_folders(settings), open_registry(), schemas_dir(), plugins_dir())
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise SettingsError(f"{path} can't be written: {error.strerror}") from None
+    return path
+
+
 def spec_folders(settings: Settings) -> tuple[Path, ...]:
     """The project's specs and the operator's. Raises `SettingsError` for a folder without any."""
     for folder in settings.specs_dirs:
@@ -43,11 +64,40 @@ def spec_folders(settings: Settings) -> tuple[Path, ...]:
 
 def open_storage(settings: Settings) -> Store:
     """Raises `SettingsError` when the settings or the master key do not fit the data."""
-    if settings.storage != "sqlite":
-        raise SettingsError(f"INTEGRATIONS_STORAGE={settings.storage} can't be used by this version; use sqlite")
+    if settings.storage == "aws":
+        from engine.storage.aws import open_store as open_aws  # boto3 takes a third of a second
+
+        return open_aws(settings)
     from engine.storage.sqlite import open_store
 
     return open_store(settings)
+
+
+async def rotate_key_on_aws(settings: Settings) -> None:
+    """A new master key in Secrets Manager. Raises `SettingsError`."""
+    from engine.storage.aws import rotate_master_key
+
+    await rotate_master_key(settings)
+
+
+def is_in_use(data_dir: Path) -> bool | None:
+    """Has another process the database of this folder open? None: there is no database."""
+    from engine.storage.sqlite import DATABASE_FILE
+    from engine.storage.sqlite.in_use import is_open_elsewhere
+
+    path = data_dir / DATABASE_FILE
+    return is_open_elsewhere(path) if path.exists() else None
+
+
+def load_storage(settings: Settings) -> None:
+    """Import what the store needs and open nothing: while a process starts, not while its first call waits."""
+    for name in ("engine.storage.aws", "boto3.session") if settings.storage == "aws" else ("engine.storage.sqlite",):
+        import_module(name)
+
+
+def open_policy(settings: Settings) -> Policy:
+    """What the operator's file allows to whom. Raises `SettingsError`."""
+    return Policy() if settings.policy is None else read_policy(settings.policy)
 
 
 def open_observer(*own: Observer) -> Observer:
@@ -57,6 +107,23 @@ def open_observer(*own: Observer) -> Observer:
     except ModuleNotFoundError:
         return Fan(own)
     return Fan((*own, *observers()))
+
+
+def open_deliverer(engine: Engine, settings: Settings, observer: Observer | None = None) -> Deliverer:
+    """Delivers the events of this engine's store, over connections and threads that no call of a provider shares."""
+    return _deliverer(engine.store, engine.clock, settings, observer)
+
+
+def open_worker(settings: Settings, observer: Observer | None = None) -> Deliverer:
+    """The same for a process that does nothing else: it needs no specs."""
+    return _deliverer(open_storage(settings), SystemClock(), settings, observer)
+
+
+def _deliverer(store: Store, clock: Clock, settings: Settings, observer: Observer | None) -> Deliverer:
+    pace = Pace()
+    is_private_ok = settings.allow_private or settings.sandbox
+    transport = HttpTransport(allow_private=is_private_ok, lookup_threads=2 * pace.lanes)
+    return Deliverer(store, transport, clock, observer, pace)
 
 
 def _check_upstreams(settings: Settings, catalog: Catalog) -> None:
@@ -99,4 +166,5 @@ async def open_engine(
         wires,
         budget_seconds=settings.time_budget_seconds,
         max_output_bytes=settings.max_output_bytes,
+        public_url=settings.public_url,
     )

@@ -333,6 +333,8 @@ class TestPlan:
     action_id: str
     input: Evaluate | None
     accept: frozenset[str]
+    provider_codes: frozenset[str]
+    """Where there are any, only refusals with one of these prove them."""
     expect: Evaluate | None
     message: str | None
     or_else: TestPlan | None
@@ -379,6 +381,8 @@ class Integration:
     test: TestPlan | None = field(repr=False)
     timeout_seconds: float | None = None
     webhook: Webhook | None = field(default=None, repr=False)
+    tells_address: bool = False
+    """Its actions write `webhook.url` into requests."""
     trace: bool = False
     """Requests carry the trace headers of the caller's request."""
 

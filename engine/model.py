@@ -1,7 +1,8 @@
 """The values that cross borders inside the engine: frozen, typed, safe to print.
 
-Stored things: `Connection`, `Execution`, `Event`. A call from outside: `Command` in, `Answer` out.
-On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in `catalog`.
+Stored things: `Connection`, `Execution`, `Event`, `Subscription`, `Delivery`. A call from outside: `Command` in,
+`Answer` out. On the wire: `Request`, `Response`. The compiled spec (`Catalog`, `Integration`, `Action` …) is in
+`catalog`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from engine.errors import Code
 
 ConnectionStatus = Literal["active", "inactive", "error"]
 ExecutionStatus = Literal["success", "error", "timeout"]
+SubscriptionStatus = Literal["active", "disabled"]
+DeliveryStatus = Literal["pending", "delivered", "dead"]
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -77,6 +80,46 @@ class Event:
     type: str
     data: bytes = field(repr=False)
     received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Where a tenant wants its events. `sealed` holds the URL and the secrets; `reason`: why it is disabled."""
+
+    subscription_id: str
+    tenant_id: str
+    event_types: tuple[str, ...]
+    sealed: bytes = field(repr=False)
+    status: SubscriptionStatus
+    created_at: float
+    updated_at: float
+    reason: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one subscription. Times are epoch seconds; `error` holds nothing that was sent.
+
+    `created_at`: when the event came; `queued_at`: since when it is tried (anew); `due_at`: when it is tried next,
+    where it is pending; `attempts`, `http_status` and `error` are of the tries since `queued_at`.
+    """
+
+    delivery_id: str
+    tenant_id: str
+    subscription_id: str
+    event_id: str
+    connection_id: str
+    event_type: str
+    created_at: float
+    queued_at: float
+    due_at: float
+    status: DeliveryStatus = "pending"
+    attempts: int = 0
+    last_attempt_at: float | None = None
+    http_status: int | None = None
+    error: str | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,13 @@
     data_dir                 INTEGRATIONS_DATA_DIR            database, token and key files
     token                    INTEGRATIONS_TOKEN               service token; None = the one in `<data-dir>/token`
     public_url               INTEGRATIONS_PUBLIC_URL          base of webhook, redirect and logo URLs
+    auth                     INTEGRATIONS_AUTH                token | sigv4 | both: how callers prove who they are
+    policy                   INTEGRATIONS_POLICY              file: who may do what for which tenants
+    sigv4_region             INTEGRATIONS_SIGV4_REGION        that signatures are made for (us-east-1)
     master_keys              INTEGRATIONS_MASTER_KEY          base64 of 32 bytes, newest first, commas between
     storage                  INTEGRATIONS_STORAGE             sqlite | aws
+    aws_kms_key              INTEGRATIONS_AWS_KMS_KEY         the customer's own key for secrets (AWS's own)
+    wake_queue               INTEGRATIONS_WAKE_QUEUE          URL of the SQS queue that wakes who delivers, on Lambda
     host, port               INTEGRATIONS_HOST, _PORT         where `serve` listens
     tenant_calls_per_minute  INTEGRATIONS_TENANT_LIMIT        per tenant, over all integrations
     retention_days           INTEGRATIONS_RETENTION_DAYS      of the execution log
@@ -37,6 +42,7 @@ from urllib.parse import SplitResult, urlsplit
 from engine.errors import SettingsError
 
 Storage = Literal["sqlite", "aws"]
+Auth = Literal["token", "sigv4", "both"]
 MASTER_KEY_BYTES: Final = 32
 
 
@@ -47,8 +53,13 @@ class Settings:
     data_dir: Path = Path(".data")
     token: str | None = field(default=None, repr=False)
     public_url: str = "http://127.0.0.1:8400"
+    auth: Auth = "token"
+    policy: Path | None = None
+    sigv4_region: str = "us-east-1"
     master_keys: tuple[bytes, ...] = field(default=(), repr=False)
     storage: Storage = "sqlite"
+    aws_kms_key: str | None = None
+    wake_queue: str | None = None
     host: str = "127.0.0.1"
     port: int = 8400
     tenant_calls_per_minute: int = 1000
@@ -135,6 +146,26 @@ def _storage(given: Any) -> str:
     return str(given)
 
 
+def _auth(given: Any) -> str:
+    if given not in {"token", "sigv4", "both"}:
+        raise ValueError("must be token, sigv4 or both")
+    return str(given)
+
+
+def _region(given: Any) -> str:
+    text = str(given)
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", text):
+        raise ValueError("must be the name of a region, for example eu-central-1")
+    return text
+
+
+def _kms_key(given: Any) -> str:
+    text = str(given)
+    if not re.fullmatch(r"[A-Za-z0-9:/_-]{1,2048}", text):
+        raise ValueError("must be the id, the alias or the ARN of a KMS key")
+    return text
+
+
 def _flag(given: Any) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if (flag := known.get(str(given).lower())) is None:
@@ -211,8 +242,13 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "data_dir": ("INTEGRATIONS_DATA_DIR", _path),
     "token": ("INTEGRATIONS_TOKEN", _token),
     "public_url": ("INTEGRATIONS_PUBLIC_URL", _public_url),
+    "auth": ("INTEGRATIONS_AUTH", _auth),
+    "policy": ("INTEGRATIONS_POLICY", _path),
+    "sigv4_region": ("INTEGRATIONS_SIGV4_REGION", _region),
     "master_keys": ("INTEGRATIONS_MASTER_KEY", _keys),
     "storage": ("INTEGRATIONS_STORAGE", _storage),
+    "aws_kms_key": ("INTEGRATIONS_AWS_KMS_KEY", _kms_key),
+    "wake_queue": ("INTEGRATIONS_WAKE_QUEUE", _public_url),
     "host": ("INTEGRATIONS_HOST", _host),
     "port": ("INTEGRATIONS_PORT", _whole(0, 65535)),
     "tenant_calls_per_minute": ("INTEGRATIONS_TENANT_LIMIT", _whole(1, 10_000_000)),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import aws
 
 settings.register_profile(
     "no-clock",
@@ -14,3 +18,28 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("no-clock")
+
+
+@pytest.fixture(scope="session")
+def aws_servers() -> Iterator[aws.Servers]:
+    """What stands in for AWS, started for the first test that asks; each worker has its own."""
+    if (lack := aws.missing()) is not None:
+        pytest.skip(lack)
+    with aws.servers() as found:
+        yield found
+
+
+@pytest.fixture
+def aws_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names the root user of the stand-ins."""
+    for name, value in aws.ROOT_USER.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def aws_place(aws_servers: aws.Servers, monkeypatch: pytest.MonkeyPatch) -> aws.Servers:
+    """Empty tables and no secrets, where the environment leads `INTEGRATIONS_STORAGE=aws`."""
+    aws.wipe(aws_servers.dynamodb["dynoxide"], aws_servers.secrets)
+    for name, value in aws.environment(aws_servers, "dynoxide").items():
+        monkeypatch.setenv(name, value)
+    return aws_servers

@@ -1,15 +1,15 @@
 """The HTTP API as one ASGI application. An exchange, top to bottom:
 
-    find the route → authorise → answer 404/405 → tenant → query → body → run → reply
+    find the route → who calls → answer 404/405 → tenant → may it → query → body → run → reply
 
-Authorisation comes before anything else is told or read, so that a stranger learns nothing and sends nothing.
+Who calls is asked before anything else is told or read, so that a stranger learns nothing and sends nothing.
 There is no middleware: each step is a named function, and a request pays only for the steps it needs.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.routing import Router
@@ -24,13 +24,13 @@ from engine.api import (
     routes_execute,
     routes_operator,
     routes_service,
+    routes_subscriptions,
     wire,
 )
-from engine.api.auth import TokenGate
 from engine.api.openapi import describe
 from engine.api.operations import Body, Found, Operation, Routes
 from engine.api.site import Site
-from engine.api.wire import Call, Disconnected, Headers, Receive, Reply, Scope, Send
+from engine.api.wire import Call, Disconnected, Headers, Incoming, Receive, Reply, Scope, Send
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
 from engine.errors import Issue, RequestError
@@ -38,6 +38,11 @@ from engine.events.book import EventBook
 from engine.events.endpoint import Endpoints
 from engine.events.message import LARGEST_MESSAGE
 from engine.events.receive import Receiver
+from engine.events.subscriptions import SubscriptionService
+from engine.identity.caller import Caller
+from engine.identity.gate import Gate
+from engine.identity.policy import Policy
+from engine.identity.tokens import TokenBook
 from engine.library import exact
 from engine.settings import Settings
 from engine.telemetry import caller
@@ -53,26 +58,54 @@ def create_app(
     lifespan: Lifespan[Any] | None = None,
     metrics: Metrics | None = None,
     observer: Observer | None = None,
+    wake: Callable[[], None] | None = None,
+    policy: Policy | None = None,
 ) -> ASGIApp:
     """The API over an engine.
 
-    `token_hashes`: SHA-256 (32 bytes each) of the service tokens in force. `lifespan` is Starlette's: an async
+    `token_hashes`: SHA-256 (32 bytes each) of the default service token, beside those of the store; `policy`: what the
+    operator allows to whom. `lifespan` is Starlette's: an async
     context manager around the serving time. `metrics`: what `GET /metrics` shows, told by the engine as its observer.
-    `observer` is told of the messages of providers.
+    `observer` is told of the messages of providers; `wake` of events and deliveries that may go out now.
     """
-    return Api(_site(engine, settings, metrics or Metrics(), observer), settings, token_hashes, lifespan)
+    site = _site(engine, settings, metrics or Metrics(), observer, wake or _nobody)
+    now = engine.clock.now
+    gate = Gate(
+        settings.auth,
+        token_hashes,
+        TokenBook(engine.store, now),
+        policy or Policy(),
+        public_url=settings.public_url,
+        region=settings.sigv4_region,
+        now=now,
+    )
+    return Api(site, settings, gate, lifespan)
 
 
-def _site(engine: Engine, settings: Settings, metrics: Metrics, observer: Observer | None) -> Site:
+def _nobody() -> None:
+    """Whoever delivers looks by itself now and then."""
+
+
+def _site(
+    engine: Engine, settings: Settings, metrics: Metrics, observer: Observer | None, wake: Callable[[], None]
+) -> Site:
     return Site(
         engine,
         ConnectionService(engine),
-        Receiver(engine.catalog, engine.store, engine.clock, settings.public_url, observer),
+        Receiver(engine.catalog, engine.store, engine.clock, settings.public_url, observer, wake),
         Endpoints(engine.catalog, engine.store, settings.public_url),
         EventBook(engine.store),
+        SubscriptionService(
+            engine.catalog,
+            engine.store,
+            engine.clock,
+            private_ok=settings.allow_private or settings.sandbox,
+            wake=wake,
+        ),
         settings.public_url,
         metrics,
         exact.dumps(describe(OPERATIONS, settings.public_url)),
+        settings.sandbox,
     )
 
 
@@ -81,6 +114,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_connections.OPERATIONS,
     *routes_execute.OPERATIONS,
     *routes_events.OPERATIONS,
+    *routes_subscriptions.OPERATIONS,
     *routes_service.OPERATIONS,
     *routes_operator.OPERATIONS,
 )
@@ -98,12 +132,12 @@ class Api:
         self,
         site: Site,
         settings: Settings,
-        token_hashes: Sequence[bytes],
+        gate: Gate,
         lifespan: Lifespan[Any] | None,
     ) -> None:
         self._site = site
         self._routes = Routes(OPERATIONS)
-        self._gate = TokenGate(token_hashes)
+        self._gate = gate
         self._body_limit = settings.max_request_bytes
         self._other = Router(lifespan=lifespan)
 
@@ -117,7 +151,7 @@ class Api:
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - the border: whatever went wrong must become an answer
-            reply = problems.reply_to(error, request_id)
+            reply = problems.reply_to(error, request_id, self._gate.challenge)
         await _send(reply, request_id, send, head=scope["method"] == "HEAD")
 
     async def _exchange(self, scope: Scope, receive: Receive) -> Reply:
@@ -126,28 +160,40 @@ class Api:
         found = self._routes.find(path)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = found.methods.get(method) if found else None
+        incoming = Incoming(scope, receive, headers, self._body_limit)
+        who = None
         if operation is None or operation.access in ("token", "tenant"):
-            self._gate.check(headers.get(b"authorization"))
+            who = await self._gate.admit(incoming)
         if found is None:
             raise RequestError("NOT_FOUND", "no such path; GET /openapi.json lists them all")
         if operation is None:
             return _wrong_method(found)
         caller.remember(headers)
-        return await operation.run(self._site, await self._call(operation, found, scope, receive, headers))
+        if who is None:
+            return await operation.run(self._site, await _unasked(operation, found, scope, receive, headers))
+        return await operation.run(self._site, await _call(operation, found, scope, incoming, who))
 
-    async def _call(self, operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:
-        """Everything of the request that the operation declares, checked."""
-        if operation.access == "provider":
-            message = await wire.received(scope, receive, headers, LARGEST_MESSAGE)
-            return Call("", found.params, {}, message, headers)
-        if operation.access != "tenant":
-            return Call("", found.params, {}, headers=headers)
-        tenant = wire.tenant_of(headers)
-        parameters = _parameters(operation, scope.get("query_string", b""))
-        body: Any = None
-        if operation.body is not None:
-            body = _body(operation.body, await wire.read_body(receive, headers, self._body_limit), headers)
-        return Call(tenant, found.params, parameters, body, headers)
+
+async def _unasked(operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:
+    """What comes from whom nobody asks for a token; a provider's message is passed on whole."""
+    is_message = operation.access == "provider"
+    message = await wire.received(scope, receive, headers, LARGEST_MESSAGE) if is_message else None
+    return Call("", found.params, {}, message, headers)
+
+
+async def _call(operation: Operation, found: Found, scope: Scope, incoming: Incoming, who: Caller) -> Call:
+    """Everything of the request that the operation declares, checked. Raises `RequestError`."""
+    headers = incoming.headers
+    if operation.access != "tenant":
+        who.check(operation.rights, None)
+        return Call("", found.params, {}, headers=headers)
+    tenant = wire.tenant_of(headers)
+    who.check(operation.rights, tenant)
+    parameters = _parameters(operation, scope.get("query_string", b""))
+    body: Any = None
+    if operation.body is not None:
+        body = _body(operation.body, await incoming.body(), headers)
+    return Call(tenant, found.params, parameters, body, headers)
 
 
 def _wrong_method(found: Found) -> Reply:
@@ -177,8 +223,9 @@ def _body(body: Body, raw: bytes, headers: Headers) -> Any:
     return value
 
 
-async def _send(reply: Reply, request_id: str, send: Send, *, head: bool) -> None:
-    headers = [
+def head_of(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of a reply."""
+    return [
         *([(b"content-type", reply.content_type)] if reply.content_type else []),
         *([(b"content-length", str(len(reply.body)).encode())] if reply.status not in _BODILESS else []),
         (b"cache-control", reply.cache),
@@ -186,5 +233,8 @@ async def _send(reply: Reply, request_id: str, send: Send, *, head: bool) -> Non
         (b"x-request-id", request_id.encode()),
         *reply.headers,
     ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+
+
+async def _send(reply: Reply, request_id: str, send: Send, *, head: bool) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": head_of(reply, request_id)})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})

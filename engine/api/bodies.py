@@ -11,7 +11,9 @@ from typing import Any, get_args
 
 from engine.compiled.schema import Schema
 from engine.errors import CODES, HTTP_STATUS
-from engine.model import ConnectionStatus, ExecutionStatus
+from engine.events.target import LONGEST_URL
+from engine.events.wanted import PATTERN
+from engine.model import ConnectionStatus, DeliveryStatus, ExecutionStatus, SubscriptionStatus
 
 Shape = Mapping[str, Any]
 
@@ -110,6 +112,61 @@ EXECUTE_BODY = Schema(
     }
 )
 
+_URL = text(
+    "Where events are POSTed: https, at a host of the public internet.",
+    minLength=1,
+    maxLength=LONGEST_URL,
+    examples=["https://example.com/hooks/integrations"],
+)
+_EVENT_TYPES = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 100,
+    "uniqueItems": True,
+    "items": text("A type, all types below one (`payment.*`), or all (`*`).", maxLength=200, pattern=PATTERN),
+    "description": "Which events are delivered.",
+    "examples": [["payment.paid", "shipment.*"]],
+}
+_SUBSCRIPTION_STATUS = {
+    "type": "string",
+    "enum": list(get_args(SubscriptionStatus)),
+    "description": "A disabled one gets nothing; what was pending is dead and can be redelivered later.",
+}
+
+SUBSCRIPTION_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["url", "eventTypes"],
+        "properties": {"url": _URL, "eventTypes": _EVENT_TYPES},
+    }
+)
+
+SUBSCRIPTION_CHANGE_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "What is absent stays as it is.",
+        "properties": {"url": _URL, "eventTypes": _EVENT_TYPES, "status": _SUBSCRIPTION_STATUS},
+    }
+)
+
+ROTATE_BODY = Schema(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "overlapSeconds": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 604800,
+                "default": 86400,
+                "description": "So long the secret of before signs along. 0: it is known to others.",
+            }
+        },
+    }
+)
+
 
 def _query(**properties: Shape) -> Schema:
     return Schema({"type": "object", "additionalProperties": False, "properties": properties})
@@ -138,6 +195,19 @@ EVENTS_QUERY = _query(
     connectionId=text("Only events of this connection.", minLength=1),
     type=text("Only events of this type.", minLength=1, examples=["shipment.updated"]),
     limit={"type": "integer", "minimum": 1, "maximum": 200, "default": 50, "description": "Events of one page."},
+    cursor=text("nextCursor of the page before.", minLength=1, maxLength=1024),
+)
+
+_DELIVERY_STATUS = {
+    "type": "string",
+    "enum": list(get_args(DeliveryStatus)),
+    "description": "A dead one is not tried any more.",
+}
+DELIVERIES_QUERY = _query(
+    subscriptionId=text("Only deliveries of this subscription.", minLength=1),
+    status=_DELIVERY_STATUS,
+    eventId=text("Only deliveries of this event.", minLength=1),
+    limit={"type": "integer", "minimum": 1, "maximum": 200, "default": 50, "description": "Deliveries of one page."},
     cursor=text("nextCursor of the page before.", minLength=1, maxLength=1024),
 )
 
@@ -189,6 +259,9 @@ COMPONENTS: Mapping[str, Shape] = {
     "ConnectionChange": CHANGE_BODY.raw,
     "ExecuteRequest": EXECUTE_BODY.raw,
     "Empty": EMPTY_BODY.raw,
+    "NewSubscription": SUBSCRIPTION_BODY.raw,
+    "SubscriptionChange": SUBSCRIPTION_CHANGE_BODY.raw,
+    "Rotation": ROTATE_BODY.raw,
     "IntegrationSummary": {"type": "object", "required": _SUMMARY_REQUIRED, "properties": _SUMMARY},
     "Integration": {
         "type": "object",
@@ -305,6 +378,55 @@ COMPONENTS: Mapping[str, Shape] = {
             "receivedAt": _moment("When the provider told it first."),
         },
     },
+    "Subscription": {
+        "type": "object",
+        "required": ["tenantId", "subscriptionId", "url", "eventTypes", "status", "createdAt", "updatedAt"],
+        "properties": {
+            "tenantId": text("Whose it is."),
+            "subscriptionId": _ID,
+            "url": text("Where events are POSTed.", format="uri"),
+            "eventTypes": _EVENT_TYPES,
+            "status": _SUBSCRIPTION_STATUS,
+            "reason": text("Why it is disabled."),
+            "failingSince": _moment("Since when nothing gets through; absent where all is well."),
+            "secret": text("What the subscriber verifies with (Standard Webhooks). Shown when it is made, only then."),
+            "createdAt": _moment("When it was made."),
+            "updatedAt": _moment("When it was last changed."),
+        },
+    },
+    "Delivery": {
+        "type": "object",
+        "required": [
+            "tenantId",
+            "deliveryId",
+            "subscriptionId",
+            "eventId",
+            "eventType",
+            "connectionId",
+            "status",
+            "attempts",
+            "createdAt",
+        ],
+        "properties": {
+            "tenantId": text("Whose it is."),
+            "deliveryId": _ID,
+            "subscriptionId": _ID,
+            "eventId": text("The event; `webhook-id` of the message.", examples=[ULID]),
+            "eventType": text("What happened.", examples=["shipment.updated"]),
+            "connectionId": _ID,
+            "status": _DELIVERY_STATUS,
+            "attempts": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "How often it was tried since it was last put in.",
+            },
+            "nextAttemptAt": _moment("Not before then; absent where it is not pending."),
+            "lastAttemptAt": _moment("When it was last tried."),
+            "httpStatus": {"type": "integer", "description": "Of the subscriber's last answer, if one came."},
+            "error": text("Why the last attempt failed, or why there is none any more."),
+            "createdAt": _moment("When the event came."),
+        },
+    },
     "WebhookEndpoint": {
         "type": "object",
         "description": "What the provider must be told. It is shown once: asked again, new secrets are made.",
@@ -321,6 +443,7 @@ COMPONENTS: Mapping[str, Shape] = {
         "properties": {
             "store": {"type": "string", "enum": ["ok", "unavailable"], "description": "As `/readyz` judges it."},
             "integrations": {"type": "integer", "minimum": 0, "description": "How many are in the catalogue."},
+            "sandbox": {"const": True, "description": "Calls go to the provider sandbox; absent where they do not."},
             "openCircuits": {"type": "array", "items": ref("OpenCircuit"), "description": "Absent without a store."},
             "waitingConnections": {
                 "type": "integer",

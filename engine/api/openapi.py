@@ -19,14 +19,16 @@ oRPC clients decode; what goes wrong *in* a call is a 200 with `success: false` 
 never null. Every answer carries an `X-Request-Id` that finds it in the log.
 """
 _JSON = "application/json"
-_NOT_AUTHORISED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}}
+_NOT_AUTHORISED = {
+    "WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`, `AWS4-HMAC-SHA256` or both."}
+}
 _FAILURE_HEADERS: Mapping[HttpCode, Mapping[str, Any]] = {
     "UNAUTHORIZED": _NOT_AUTHORISED,
     "SERVICE_UNAVAILABLE": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
 }
 _FAILURES: Mapping[HttpCode, str] = {
     "BAD_REQUEST": "The request is malformed; `data.issues` says what and where.",
-    "UNAUTHORIZED": "The service token is missing or wrong.",
+    "UNAUTHORIZED": "The service token, or the signature, is missing or wrong.",
     "FORBIDDEN": "The caller may not do this.",
     "NOT_FOUND": "It does not exist, or not for this tenant.",
     "METHOD_NOT_SUPPORTED": "The path does not know this method.",
@@ -58,14 +60,20 @@ def describe(operations: Iterable[Operation], public_url: str) -> dict[str, Any]
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": "1.0.0", "description": _DESCRIPTION},
         "servers": [{"url": public_url}],
-        "security": [{"serviceToken": []}],
+        "security": [{"serviceToken": []}, {"signature": []}],
         "paths": paths,
         "components": {
             "schemas": COMPONENTS,
             "parameters": {"Tenant": _TENANT},
             "responses": {code: _failure(code) for code in _FAILURES},
             "securitySchemes": {
-                "serviceToken": {"type": "http", "scheme": "bearer", "description": "The operator's service token."}
+                "serviceToken": {"type": "http", "scheme": "bearer", "description": "A service token."},
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "Signature Version 4, service `execute-api`, where the operator chose it.",
+                },
             },
         },
     }

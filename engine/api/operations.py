@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from engine.api.bodies import NO_QUERY, Shape
 from engine.api.site import Site
 from engine.api.wire import Call, Reply
 from engine.compiled.schema import Schema
 from engine.errors import HTTP_STATUS, HttpCode
+from engine.identity.caller import Right
 
 Run = Callable[[Site, Call], Awaitable[Reply]]
 Access = Literal["open", "token", "tenant", "provider"]
+EXECUTES: Final[tuple[Right, ...]] = ("execute",)
+READS: Final[tuple[Right, ...]] = ("execute", "connections")
+WRITES: Final[tuple[Right, ...]] = ("connections",)
+WATCHES: Final[tuple[Right, ...]] = ("administer",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Body:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`access`: needs nothing, the service token, the token and a tenant; or it is for providers, whose messages prove
-    themselves, and the route gets the whole message as body. `failures` beside the standing ones.
+    themselves, and the route gets the whole message as body. `rights`: the caller needs one of them; `READS`, `WRITES`
+    and `WATCHES` where none are named. `failures` beside the standing ones.
     """
 
     operation_id: str
@@ -39,6 +45,7 @@ class Operation:
     summary: str
     answer: Shape
     access: Access = "tenant"
+    rights: tuple[Right, ...] = ()
     query: Schema = NO_QUERY
     body: Body | None = None
     failures: tuple[HttpCode, ...] = ()
@@ -47,12 +54,17 @@ class Operation:
     answer_type: str = "application/json"
     examples: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not self.rights:
+            usual = WATCHES if self.access != "tenant" else READS if self.method == "GET" else WRITES
+            object.__setattr__(self, "rights", usual)
+
     @property
     def failure_codes(self) -> list[HttpCode]:
         """Every way in which it can fail, by rising status."""
         codes: list[HttpCode] = ["INTERNAL_SERVER_ERROR", *self.failures]
         if self.access in ("token", "tenant"):
-            codes.append("UNAUTHORIZED")
+            codes += ["UNAUTHORIZED", "FORBIDDEN"]
         if self.access == "provider":
             codes.append("PAYLOAD_TOO_LARGE")
         if self.access == "tenant":

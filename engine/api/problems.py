@@ -42,10 +42,13 @@ def problem(code: HttpCode, message: str, issues: Iterable[Issue] = (), headers:
     return Reply(exact.dumps(body), status, headers=tuple(headers))
 
 
-def reply_to(error: Exception, request_id: str) -> Reply:
-    """Every failure becomes its reply here; what nobody expected is logged under the request's id."""
+def reply_to(error: Exception, request_id: str, challenge: bytes = b"Bearer") -> Reply:
+    """Every failure becomes its reply here; what nobody expected is logged under the request's id.
+
+    `challenge`: how a caller can prove who it is (`WWW-Authenticate`).
+    """
     if isinstance(error, RequestError):
-        headers = [(b"www-authenticate", b"Bearer")] if error.code == "UNAUTHORIZED" else []
+        headers = [(b"www-authenticate", challenge)] if error.code == "UNAUTHORIZED" else []
         return problem(error.code, str(error), error.issues, headers)
     if isinstance(error, StorageUnavailable):
         _log.error("request %s: the store is not available (%s)", request_id, type(error).__name__)

@@ -113,7 +113,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         "/connections/{connectionId}",
         delete,
-        "Remove a connection with its credentials and tokens; the log of its calls stays.",
+        "Remove a connection with its credentials, tokens and pending deliveries; the log of its calls stays.",
         _DELETED,
         body=_NOTHING,
         failures=("NOT_FOUND",),

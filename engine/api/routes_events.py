@@ -6,10 +6,11 @@ from typing import Any
 
 from engine.api import views
 from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
-from engine.api.operations import Body, Operation
+from engine.api.operations import EXECUTES, Body, Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Received, Reply, ok
 from engine.errors import RequestError
+from engine.events import shape
 from engine.events.message import Message
 from engine.storage.cursor import open_cursor, seal_cursor
 from engine.storage.ports import EventQuery
@@ -47,7 +48,7 @@ async def find(site: Site, call: Call) -> Reply:
     vault, cursor = site.engine.store.vault, call.query.get("cursor")
     after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
     rows = await site.events.find(EventQuery(call.tenant, filters["connectionId"], filters["type"], limit + 1, after))
-    page: dict[str, Any] = {"events": [views.event(row) for row in rows[:limit]]}
+    page: dict[str, Any] = {"events": [shape.shown(row) for row in rows[:limit]]}
     if len(rows) > limit:  # one more was asked for than is shown
         last = rows[limit - 1]
         page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.received_at, last.event_id))
@@ -58,7 +59,7 @@ async def get(site: Site, call: Call) -> Reply:
     found = await site.events.get(call.tenant, call.params["eventId"])
     if found is None:
         raise RequestError("NOT_FOUND", "no such event")
-    return ok(views.event(found))
+    return ok(shape.shown(found))
 
 
 _EVENT = {
@@ -126,6 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
         listing("Event", "events", nextCursor=text("Give it as `cursor` for the next page.")),
         query=EVENTS_QUERY,
         examples={"page": {"events": [_EVENT]}},
+        rights=EXECUTES,
     ),
     Operation(
         "events.get",
@@ -136,5 +138,6 @@ OPERATIONS: tuple[Operation, ...] = (
         ref("Event"),
         failures=("NOT_FOUND",),
         examples={"event": _EVENT},
+        rights=EXECUTES,
     ),
 )

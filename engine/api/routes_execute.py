@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.api import views, wire
 from engine.api.bodies import EXECUTE_BODY, EXECUTIONS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
-from engine.api.operations import Body, Operation
+from engine.api.operations import EXECUTES, Body, Operation
 from engine.api.query import instant
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, bad_request, ok
@@ -141,6 +141,7 @@ OPERATIONS: tuple[Operation, ...] = (
         headers=(_IDEMPOTENCY_KEY,),
         answer_headers=_REPLAYED,
         examples={"done": _DONE, "failed": _FAILED},
+        rights=EXECUTES,
     ),
     Operation(
         "executions.list",
@@ -151,6 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         listing("Execution", "executions", nextCursor=text("Give it as `cursor` for the next page.")),
         query=EXECUTIONS_QUERY,
         examples={"page": {"executions": [_LOGGED]}},
+        rights=EXECUTES,
     ),
     Operation(
         "executions.get",
@@ -161,5 +163,6 @@ OPERATIONS: tuple[Operation, ...] = (
         ref("Execution"),
         failures=("NOT_FOUND",),
         examples={"logged": _LOGGED, "failed": _LOGGED_FAILURE},
+        rights=EXECUTES,
     ),
 )

@@ -29,6 +29,8 @@ async def metrics(site: Site, _call: Call) -> Reply:
 async def status(site: Site, _call: Call) -> Reply:
     """Always 200: it tells; `/readyz` judges."""
     view: dict[str, Any] = {"store": "ok", "integrations": len(site.engine.catalog.integrations)}
+    if site.sandbox:
+        view["sandbox"] = True
     try:
         view["openCircuits"] = [_circuit(one) for one in await _open_circuits(site)]
         view["waitingConnections"] = await waiting_connections(site.engine.store.state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.api.operations import Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, ok
+from engine.identity.caller import RIGHTS
 
 _OK = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
 
@@ -52,5 +53,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "This description, OpenAPI 3.1.",
         {"type": "object", "required": ["openapi", "info", "paths"]},
         access="token",
+        rights=RIGHTS,
     ),
 )

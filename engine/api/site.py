@@ -9,18 +9,24 @@ from engine.connections.service import ConnectionService
 from engine.events.book import EventBook
 from engine.events.endpoint import Endpoints
 from engine.events.receive import Receiver
+from engine.events.subscriptions import SubscriptionService
 from engine.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`public_url`: base of URLs that answers show; `metrics`: of this process; `document`: the OpenAPI text."""
+    """`public_url`: base of URLs that answers show; `metrics`: of this process; `document`: the OpenAPI text.
+
+    `sandbox`: calls go to the provider sandbox.
+    """
 
     engine: Engine
     connections: ConnectionService
     receiver: Receiver
     endpoints: Endpoints
     events: EventBook
+    subscriptions: SubscriptionService
     public_url: str
     metrics: Metrics
     document: bytes = field(repr=False)
+    sandbox: bool = False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog import Action, Integration
+from engine.events import shape
 from engine.events.endpoint import Endpoint
+from engine.events.subscriptions import Told
 from engine.library import exact
-from engine.model import Answer, Connection, Event, Execution, Problem
+from engine.model import Answer, Connection, Delivery, Execution, Problem
 
 View = dict[str, Any]
 
@@ -19,9 +20,7 @@ _AUTH_TYPES = {"api_key": "api_key", "bearer": "api_key", "basic": "basic", "oau
 
 def moment(epoch: float | None) -> str | None:
     """RFC 3339 in UTC with milliseconds."""
-    if epoch is None:
-        return None
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if epoch is None else shape.moment(epoch)
 
 
 def _given(view: Mapping[str, Any]) -> View:
@@ -95,16 +94,42 @@ def execution(row: Execution) -> View:
     )
 
 
-def event(stored: Event) -> View:
-    return {
-        "eventId": stored.event_id,
-        "tenantId": stored.tenant_id,
-        "connectionId": stored.connection_id,
-        "integrationId": stored.integration_id,
-        "type": stored.type,
-        "data": exact.loads(stored.data),
-        "receivedAt": moment(stored.received_at),
-    }
+def subscription(told: Told) -> View:
+    stored = told.subscription
+    return _given(
+        {
+            "tenantId": stored.tenant_id,
+            "subscriptionId": stored.subscription_id,
+            "url": told.url,
+            "eventTypes": list(stored.event_types),
+            "status": stored.status,
+            "reason": stored.reason,
+            "failingSince": moment(told.failing_since),
+            "secret": told.secret,
+            "createdAt": moment(stored.created_at),
+            "updatedAt": moment(stored.updated_at),
+        }
+    )
+
+
+def delivery(stored: Delivery) -> View:
+    return _given(
+        {
+            "tenantId": stored.tenant_id,
+            "deliveryId": stored.delivery_id,
+            "subscriptionId": stored.subscription_id,
+            "eventId": stored.event_id,
+            "eventType": stored.event_type,
+            "connectionId": stored.connection_id,
+            "status": stored.status,
+            "attempts": stored.attempts,
+            "nextAttemptAt": moment(stored.due_at) if stored.status == "pending" else None,
+            "lastAttemptAt": moment(stored.last_attempt_at),
+            "httpStatus": stored.http_status,
+            "error": stored.error,
+            "createdAt": moment(stored.created_at),
+        }
+    )
 
 
 def endpoint(made: Endpoint) -> View:

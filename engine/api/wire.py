@@ -5,8 +5,9 @@ A body is read only after the caller was authorised, never beyond the operator's
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ Headers = Mapping[bytes, bytes]
 
 IDEMPOTENCY_KEY_LIMIT = 255
 JSON = b"application/json"
+GATEWAY = "aws.event"
+"""Where the scope holds what a gateway of AWS says of the request; servers of our own never set it."""
 
 _JSON_TYPE = re.compile(rb'application/json(?:\s*;\s*charset="?utf-?8"?)?\s*', re.IGNORECASE)
 _TENANT = re.compile(rb"[A-Za-z0-9_.-]{1,128}")
@@ -82,6 +85,60 @@ def single_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
+class Incoming:
+    """A request as the gate sees it: what came with its head, and its body, which is read once and when it is asked
+    for. `limit`: of the body, in bytes.
+    """
+
+    __slots__ = ("_body", "_digest", "_limit", "_receive", "_scope", "headers")
+
+    def __init__(self, scope: Scope, receive: Receive, headers: Headers, limit: int) -> None:
+        self._scope, self._receive, self._limit = scope, receive, limit
+        self._body: bytes | None = None
+        self._digest: str | None = None
+        self.headers = headers
+
+    @property
+    def method(self) -> str:
+        return str(self._scope["method"])
+
+    @property
+    def path(self) -> bytes:
+        return raw_path(self._scope)
+
+    @property
+    def query(self) -> bytes:
+        return bytes(self._scope.get("query_string", b""))
+
+    @property
+    def pairs(self) -> Sequence[tuple[bytes, bytes]]:
+        pairs: Sequence[tuple[bytes, bytes]] = self._scope["headers"]
+        return pairs
+
+    @property
+    def gateway(self) -> Mapping[str, Any] | None:
+        event: Mapping[str, Any] | None = self._scope.get(GATEWAY)
+        return event
+
+    async def body(self) -> bytes:
+        """Raises `RequestError` beyond the limit, and where its hash is not the promised one."""
+        if self._body is None:
+            self._body = await read_body(self._receive, self.headers, self._limit)
+        if self._digest is not None and hashlib.sha256(self._body).hexdigest() != self._digest:
+            raise RequestError("UNAUTHORIZED", "the body is not the one that was signed")
+        return self._body
+
+    def promise(self, digest: str) -> None:
+        """The body has this SHA-256 (hex), or it is refused."""
+        self._digest = digest
+
+
+def raw_path(scope: Scope) -> bytes:
+    """As it was sent, without query and without what the server has taken away before us."""
+    sent: bytes = scope["raw_path"]
+    return sent.partition(b"?")[0].removeprefix(scope.get("root_path", "").encode())
+
+
 async def received(scope: Scope, receive: Receive, headers: Headers, limit: int) -> Received:
     """Raises `RequestError` for a body beyond the limit (bytes). A header that came twice holds both texts."""
     body = await read_body(receive, headers, limit)
@@ -89,7 +146,7 @@ async def received(scope: Scope, receive: Receive, headers: Headers, limit: int)
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    path = scope["raw_path"].partition(b"?")[0].removeprefix(scope.get("root_path", "").encode()).decode("latin-1")
+    path = raw_path(scope).decode("latin-1")
     query = scope.get("query_string", b"").decode("latin-1")
     return Received(scope["method"], f"{path}?{query}" if query else path, joined, body)
 

@@ -30,6 +30,7 @@ _FAKE = re.compile(
     re.IGNORECASE,
 )
 _FAKE_NUMBER = re.compile(r"\+?[0-9]{1,3}0{4,}[0-9]{1,2}")
+_MAGICS = (b"%PDF-", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04")
 _BETWEEN = re.compile(r"[ .()-]")
 
 
@@ -48,7 +49,7 @@ def words_of(key: str) -> list[str]:
 def fake(kind: Kind, value: str, key: str, number: int, *, keeps_form: bool = False) -> str:
     """The fake of that number. `key` is the name that the value had; `keeps_form`: character by character."""
     if kind == "file":
-        return base64.b64encode(f"a fake file {number}".encode()).decode()
+        return base64.b64encode(_magic(value) + f"a fake file {number}".encode()).decode()
     if UUID.fullmatch(value):
         made = f"00000000-0000-4000-8000-{number:012d}"
         return made.upper() if value.isupper() else made
@@ -70,6 +71,15 @@ def fake(kind: Kind, value: str, key: str, number: int, *, keeps_form: bool = Fa
     if kind == "account setting" and (found := _URL.fullmatch(value)):
         return _host(found, number)
     return f"fake-{_slug(key)}-{number:04d}"
+
+
+def _magic(value: str) -> bytes:
+    """The first bytes, where they tell the kind of the file and nothing else."""
+    try:
+        head = base64.b64decode(value[:16], validate=True)
+    except ValueError:
+        return b""
+    return next((magic for magic in _MAGICS if head.startswith(magic)), b"")
 
 
 def _jwt(value: str, number: int) -> str:

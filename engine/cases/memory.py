@@ -7,15 +7,17 @@ eleventh. It keeps the promises of the ports but one: nothing outlives it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
+from engine.cases.memory_deliveries import MemoryDeliveries, MemorySubscriptions
 from engine.errors import StorageCorrupt, VersionConflict
 from engine.library import exact
 from engine.model import Connection, Event, Execution
-from engine.storage.ports import EventQuery, ExecutionQuery, Record, Secret, Store
+from engine.storage.ports import Arrival, EventQuery, ExecutionQuery, Record, Secret, Store
 
 _LONGEST_KEY = 512
 _Key = tuple[str, str]
@@ -23,13 +25,19 @@ _Key = tuple[str, str]
 
 def memory_store(now: Callable[[], float]) -> Store:
     """Empty. `now` gives epoch seconds, by which state records expire."""
+    connections, executions, state = _Connections(), _Executions(), _State(now)
+    subscriptions, deliveries = MemorySubscriptions(), MemoryDeliveries()
+    events = _Events(deliveries)
     return Store(
-        connections=_Connections(),
+        connections=connections,
         secrets=_Secrets(),
-        executions=_Executions(),
-        events=_Events(),
-        state=_State(now),
+        executions=executions,
+        events=events,
+        subscriptions=subscriptions,
+        deliveries=deliveries,
+        state=state,
         vault=_Vault(),
+        census=_Census((connections, executions, events, subscriptions), state, deliveries),
         lifetime=_Lifetime(),
     )
 
@@ -37,6 +45,9 @@ def memory_store(now: Callable[[], float]) -> Store:
 class _Connections:
     def __init__(self) -> None:
         self._kept: dict[_Key, Connection] = {}
+
+    def tenants(self) -> set[str]:
+        return {tenant_id for tenant_id, _ in self._kept}
 
     async def create(self, connection: Connection) -> None:
         key = (connection.tenant_id, connection.connection_id)
@@ -98,6 +109,11 @@ class _Secrets:
         self._kept[key] = exact.dumps(dict(value)), present + 1
         return present + 1
 
+    async def find(self, tenant_id: str, connection_id: str) -> dict[str, Secret]:
+        names = [key[2] for key in self._kept if key[:2] == (tenant_id, connection_id)]
+        found = {name: await self.get(tenant_id, connection_id, name) for name in names}
+        return {name: secret for name, secret in found.items() if secret is not None}
+
     async def delete(self, tenant_id: str, connection_id: str) -> None:
         for key in [key for key in self._kept if key[:2] == (tenant_id, connection_id)]:
             del self._kept[key]
@@ -109,6 +125,9 @@ _R = TypeVar("_R", Execution, Event)
 class _Executions:
     def __init__(self) -> None:
         self._kept: dict[_Key, Execution] = {}
+
+    def tenants(self) -> set[str]:
+        return {tenant_id for tenant_id, _ in self._kept}
 
     async def append(self, execution: Execution) -> None:
         (execution.error_message or "").encode()  # half a character can't be written to any disk
@@ -135,13 +154,20 @@ class _Executions:
 
 
 class _Events:
-    def __init__(self) -> None:
+    def __init__(self, deliveries: MemoryDeliveries) -> None:
         self._kept: dict[_Key, Event] = {}
+        self._deliveries = deliveries
+
+    def tenants(self) -> set[str]:
+        return {tenant_id for tenant_id, _ in self._kept}
 
     async def append(self, events: Sequence[Event]) -> frozenset[str]:
-        fresh = {event.event_id: event for event in events if (event.tenant_id, event.event_id) not in self._kept}
+        fresh: set[str] = set()
         for event in events:
-            self._kept.setdefault((event.tenant_id, event.event_id), event)
+            if (event.tenant_id, event.event_id) not in self._kept:
+                self._kept[event.tenant_id, event.event_id] = event
+                self._deliveries.arrived(event)
+                fresh.add(event.event_id)
         return frozenset(fresh)
 
     async def get(self, tenant_id: str, event_id: str) -> Event | None:
@@ -236,6 +262,29 @@ class _Vault:
         if known is None or known[:2] != (tenant_id, context):
             raise StorageCorrupt("these bytes were sealed for something else")
         return known[2]
+
+
+class _Census:
+    def __init__(
+        self,
+        kept: tuple[_Connections, _Executions, _Events, MemorySubscriptions],
+        state: _State,
+        deliveries: MemoryDeliveries,
+    ) -> None:
+        self._kept = kept
+        self._state = state
+        self._deliveries = deliveries
+
+    async def tenants(self) -> list[str]:
+        return sorted(set().union(*(one.tenants() for one in self._kept)))
+
+    async def records(self, prefix: str) -> AsyncIterator[tuple[str, Record]]:
+        for key, record in await self._state.find(prefix, sys.maxsize):
+            yield key, record
+
+    async def arrivals(self) -> AsyncIterator[Arrival]:
+        for arrival in await self._deliveries.arrivals(sys.maxsize):
+            yield arrival
 
 
 class _Lifetime:

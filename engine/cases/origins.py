@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -24,8 +24,13 @@ _OF_ACCOUNTS = frozenset({"authorization", "cookie"})
 _SHORTEST_PART = 4  # of an account's value inside a longer text
 _SHORTEST_KEY = 8  # of the beginning of a random key
 _FAR_SECONDS = 400 * 86_400  # an expiry may lie this far from now
+_ORDERS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%d%m%Y", "%d/%m/%Y", "%y%m%d")
+_HOURS = ("", "%H%M", "%H%M%S")
+_ZONES = (UTC, timezone(timedelta(hours=7)))
+"""Those in which a time that is said with its zone may be sent."""
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"(?<![0-9.])[0-9]{10}(?:[0-9]{3})?(?![0-9.])")
-_TIME_OF_DAY = r"(?:[T _]?[0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+_TIME_OF_DAY = r"(?:[T ]?[0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 _DIGEST = re.compile(
     r"(?<![0-9A-Za-z+/_-])(?:(?:[0-9a-f]{32,128}|[0-9A-F]{32,128})(?![0-9A-Za-z])"
     r"|[0-9A-Za-z+/_-]{22}==|[0-9A-Za-z+/_-]{27}=|[0-9A-Za-z+/_-]{43}=|[0-9A-Za-z+/_-]{86}=="
@@ -45,12 +50,16 @@ class Blank:
 class Origins:
     """What one turn of a case gives, and which parts of its requests follow from that.
 
-    `heard` are the answers of the case: a login says in one of them what later headers hold.
+    `heard` are the answers of the case: a login says in one of them what later headers hold. `got`: the results of its
+    earlier turns; what comes from there is not the caller's own word, so that a newcomer's may differ.
     """
 
-    def __init__(self, given: Mapping[str, Any], heard: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._said = frozenset(_texts(given.get("input", {})))
-        places = ("config", "credentials", "token", "app")
+    def __init__(
+        self, given: Mapping[str, Any], heard: Iterable[Mapping[str, Any]] = (), got: Iterable[Any] = ()
+    ) -> None:
+        self._said = frozenset(_texts(given.get("input", {}))).difference(*map(_texts, got))
+        self._told = frozenset(form for text in self._said for form in _forms(text))
+        places = ("config", "credentials", "token", "app", "webhook")
         account = {text for place in places for text in _texts(given.get(place, {}))} - self._said
         self._account = sorted({part for text in account for part in _url_parts(text)}, key=len, reverse=True)
         self._heard = frozenset(text for answer in heard for text in _texts(answer) if len(text) >= _SHORTEST_PART)
@@ -93,13 +102,13 @@ class Origins:
         for found in _DIGEST.finditer(text):
             if found[0] not in self._said:
                 yield Blank(found.start(), found.end(), crosses=True)
-        if any(_tells_a_time(said) for said in self._said):
-            return  # then a time in the request is the caller's
         for found in self._dates.finditer(text):
-            yield Blank(found.start(), found.end(), crosses=False)
+            if _digits(found[0]) not in self._told:
+                yield Blank(found.start(), found.end(), crosses=False)
         for found in _NUMBER.finditer(text):
             seconds = int(found[0]) / (1000 if len(found[0]) == 13 else 1)
-            if found[0] not in self._said and abs(seconds - self._now.timestamp()) < _FAR_SECONDS:
+            is_said = found[0] in self._said or found[0] in self._told
+            if not is_said and abs(seconds - self._now.timestamp()) < _FAR_SECONDS:
                 yield Blank(found.start(), found.end(), crosses=False)
 
 
@@ -172,10 +181,25 @@ def _keys(given: Mapping[str, Any]) -> Iterator[str]:
 def _dates(today: date) -> re.Pattern[str]:
     """Today's date, as anywhere on earth, in the usual orders; perhaps with a time of day."""
     days = [today + timedelta(days=n) for n in (-1, 0, 1)]
-    orders = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%d%m%Y", "%d/%m/%Y", "%y%m%d")
-    spelt = "|".join(re.escape(day.strftime(order)) for order in orders for day in days)
+    spelt = "|".join(re.escape(day.strftime(order)) for order in _ORDERS for day in days)
     return re.compile(rf"(?<![0-9])(?:{spelt}){_TIME_OF_DAY}(?![0-9])")
 
 
-def _tells_a_time(text: str) -> bool:
-    return bool(re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}:[0-9]{2}", text))
+def _forms(text: str) -> Iterator[str]:
+    """How a time that the caller said may stand in a request: the digits of its usual spellings, and epoch numbers."""
+    if _ISO_DATE.match(text):
+        try:
+            said = datetime.fromisoformat(text)
+        except ValueError:
+            return
+        moments = [said] if said.tzinfo is None else [said.astimezone(zone) for zone in _ZONES]
+        for moment in moments:
+            yield from (_digits(moment.strftime(f"{day}{hour}")) for day in _ORDERS for hour in _HOURS)
+        if said.tzinfo is not None:
+            yield from (str(int(said.timestamp())), str(int(said.timestamp() * 1000)))
+    else:
+        yield _digits(text)
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char.isdecimal())

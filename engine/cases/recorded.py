@@ -57,7 +57,8 @@ class Recorded:
 def recorded(case: Case, numbers: Iterator[int]) -> Iterator[Recorded]:
     """All exchanges of a case; `numbers` gives their order."""
     heard = [exchange.answer for turn in case.turns for exchange in turn.exchanges]
-    origins = [Origins(turn.given, heard) for turn in case.turns]
+    results = [turn.result for turn in case.turns]
+    origins = [Origins(turn.given, heard, results[:number]) for number, turn in enumerate(case.turns)]
     names = telling(case, origins)
     for number, (turn, made) in enumerate(zip(case.turns, origins, strict=True)):
         sequences = _sequences(turn)

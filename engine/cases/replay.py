@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from engine.library import exact
 from engine.model import Answer, Command, Connection, Problem, Request, Response
 from engine.runtime import auth
 from engine.runtime.account import CREDENTIALS, TOKEN
+from engine.runtime.address import WEBHOOK
 from engine.runtime.execute import Engine
 from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
@@ -30,6 +32,8 @@ from engine.storage.ports import Store
 
 _BUDGET_SECONDS = 28.0
 _LARGEST = 5 * 1024 * 1024
+_WEBHOOK_URL = re.compile(r"(?P<base>https?://[^?#]+?)/webhooks/(?P<id>[^/?#]+)(?:/(?P<key>[^/?#]+))?")
+_NO_KEY = "webhook-token-of-the-case"
 _AS_CALL: Mapping[str, Code] = {"BAD_REQUEST": "INVALID_INPUT", "CONFLICT": "CONFLICT", "NOT_FOUND": "NOT_FOUND"}
 
 
@@ -170,15 +174,16 @@ async def staged(
     first = case.turns[0].given
     clock = VirtualClock(_epoch(first))
     wire = ScriptedWire(clock)
-    engine = _engine(catalog, store or memory_store(clock.now), clock, around(wire))
-    return Stage(engine, await _connect(engine, case, first), clock, wire)
+    address = _Address.of(first.get("webhook", {}))
+    engine = _engine(catalog, store or memory_store(clock.now), clock, around(wire), address.public_url)
+    return Stage(engine, await _connect(engine, case, first, address), clock, wire)
 
 
 def _epoch(given: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(str(given.get("now", DEFAULT_NOW))).timestamp()
 
 
-def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: Transport) -> Engine:
+def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: Transport, public_url: str) -> Engine:
     wires = Wires(
         transport=wire,
         state=store.state,
@@ -189,14 +194,42 @@ def _engine(catalog: Catalog, store: Store, clock: VirtualClock, wire: Transport
         tenant_calls_per_minute=1_000_000,
         signers=catalog.signers,
     )
-    return Engine(catalog, store, wires, budget_seconds=_BUDGET_SECONDS, max_output_bytes=_LARGEST)
+    return Engine(
+        catalog,
+        store,
+        wires,
+        budget_seconds=_BUDGET_SECONDS,
+        max_output_bytes=_LARGEST,
+        public_url=public_url,
+    )
 
 
-async def _connect(engine: Engine, case: Case, given: Mapping[str, Any]) -> Connection:
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """The parts of the case's webhook URL; `made` is empty where the case has none."""
+
+    public_url: str = ""
+    connection_id: str = field(default_factory=lambda: str(ULID()))
+    made: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def of(webhook: Mapping[str, Any]) -> _Address:
+        """Raises `CallError` for a URL that the engine would never make."""
+        if "url" not in webhook:
+            return _Address(made={"token": webhook["token"]} if "token" in webhook else {})
+        found = _WEBHOOK_URL.fullmatch(webhook["url"])
+        if found is None:
+            wanted = "given.webhook.url must read https://<host>/webhooks/<connectionId>, perhaps with /<key>"
+            raise CallError("INVALID_INPUT", wanted)
+        token = found["key"] or webhook.get("token") or _NO_KEY
+        return _Address(found["base"], found["id"], {"token": token})
+
+
+async def _connect(engine: Engine, case: Case, given: Mapping[str, Any], address: _Address) -> Connection:
     now = engine.clock.now()
     connection = Connection(
         tenant_id=f"case-{ULID()}",
-        connection_id=str(ULID()),
+        connection_id=address.connection_id,
         integration_id=case.integration_id,
         name=case.name,
         config=dict(given.get("config", {})),
@@ -206,6 +239,8 @@ async def _connect(engine: Engine, case: Case, given: Mapping[str, Any]) -> Conn
     )
     ids = (connection.tenant_id, connection.connection_id)
     await engine.store.secrets.put(*ids, CREDENTIALS, dict(given.get("credentials", {})))
+    if address.made:
+        await engine.store.secrets.put(*ids, WEBHOOK, address.made)
     await engine.store.connections.create(connection)
     if "token" in given:
         account = await engine.accounts.open(connection)

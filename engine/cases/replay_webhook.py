@@ -17,15 +17,15 @@ from engine.cases.memory import memory_store
 from engine.cases.model import WebhookCase
 from engine.cases.origins import DEFAULT_NOW
 from engine.cases.wire import response_of, xml_tree
-from engine.catalog import Catalog
+from engine.catalog import Catalog, Webhook
 from engine.events.book import EventBook
-from engine.events.endpoint import WEBHOOK, url_of
 from engine.events.interpret import HANDSHAKE_DOUBTED, SENDER_DOUBTED, Known
 from engine.events.message import Message
 from engine.events.receive import Receipt, Receiver
 from engine.library import exact
 from engine.model import Connection, Response
-from engine.runtime.account import CREDENTIALS
+from engine.runtime.account import CREDENTIALS, Account
+from engine.runtime.address import WEBHOOK, url_of
 from engine.storage.ports import Store
 
 PUBLIC_URL = "https://integrations.test"
@@ -58,7 +58,7 @@ class _Scene:
 
     async def send(self, receive: Mapping[str, Any]) -> tuple[Receipt, list[dict[str, Any]]]:
         """What came of the message, and its new events."""
-        receipt = await self.receiver.receive(self.connection_id, self._message(receive))
+        receipt = await self.receiver.receive(self.connection_id, self.message(receive))
         book = EventBook(self.store)
         found = [await book.get(_TENANT, event_id) for event_id in receipt.event_ids]
         return receipt, [{"type": event.type, "data": exact.loads(event.data)} for event in found if event is not None]
@@ -69,11 +69,13 @@ class _Scene:
         webhook = account.integration.webhook if account is not None else None
         if account is None or webhook is None or receipt.reason not in (SENDER_DOUBTED, HANDSHAKE_DOUBTED):
             return ""
-        made = {**self.made, "url": url_of(PUBLIC_URL, webhook, self.connection_id, self.made)}
-        known = Known(account.config, account.credentials, made, self.catalog.signers, self.clock.now())
-        return doubt_of(webhook, self._message(receive), known)
+        return doubt_of(webhook, self.message(receive), self.known(account, webhook))
 
-    def _message(self, receive: Mapping[str, Any]) -> Message:
+    def known(self, account: Account, webhook: Webhook) -> Known:
+        made = {**self.made, "url": url_of(PUBLIC_URL, webhook, self.connection_id, self.made)}
+        return Known(account.config, account.credentials, made, self.catalog.signers, self.clock.now())
+
+    def message(self, receive: Mapping[str, Any]) -> Message:
         key = receive.get("key")
         url = f"{PUBLIC_URL}/webhooks/{self.connection_id}" + (f"/{key}" if key is not None else "")
         url = receive.get("url") or self.given.get("webhook", {}).get("url") or url
@@ -81,6 +83,25 @@ class _Scene:
             url += "?" + urlencode(receive["query"], doseq=True)
         body = _body(receive)
         return Message(receive.get("method", "POST"), url, body.headers, body.body, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The message of a case, what was known when it came, and the events that it became (`type`, `data`)."""
+
+    message: Message
+    known: Known
+    events: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+
+async def hear(case: WebhookCase, catalog: Catalog) -> Heard | None:
+    """None: the case's message is not understood, or it is about no event."""
+    scene = await _scene(case, catalog)
+    receipt, events = await scene.send(case.receive)
+    account = receipt.account
+    if account is None or account.integration.webhook is None or not events:
+        return None
+    return Heard(scene.message(case.receive), scene.known(account, account.integration.webhook), tuple(events))
 
 
 async def replay_webhook(case: WebhookCase, catalog: Catalog) -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.bootstrap import spec_folders
+from engine.bootstrap import open_registry, spec_folders
 from engine.cases.model import Case
 from engine.cases.read import read_cases
+from engine.catalog import Catalog
 from engine.diagnostics import unknown
 from engine.errors import RequestError, SpecError
 from engine.locations import schemas_dir
 from engine.plugins import Registry
 from engine.settings import Settings
-from engine.spec.load import Compiled, load, spec_files
+from engine.spec.load import Compiled, load, load_catalog, spec_files
 
 
 def spec_file(integration_id: str, settings: Settings) -> Path:
@@ -31,6 +32,11 @@ def compiled_spec(file: Path, registry: Registry) -> Compiled:
     if loaded.errors:
         raise SpecError(loaded.errors)
     return loaded.specs[str(file)]
+
+
+def catalog_of(integration_id: str, settings: Settings) -> Catalog:
+    """This integration alone: no other is compiled. Raises `RequestError` with the nearest id, `SpecError`."""
+    return load_catalog([spec_file(integration_id, settings).parent], open_registry(), schemas_dir())
 
 
 def schemas_from(folder: Path) -> str:

@@ -58,10 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     from engine.cli.call import call
     from engine.cli.docs import docs
     from engine.cli.explain import explain
-    from engine.cli.keys import rotate
     from engine.cli.new import new
     from engine.cli.record import record
+    from engine.cli.rehearse import rehearse
     from engine.cli.serve import serve
+    from engine.cli.trigger import trigger
 
     parser = argparse.ArgumentParser(prog="integrations", description="Call third-party systems from YAML specs.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -92,9 +93,33 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", default="docs/integrations", metavar="DIR", help="where the pages go")
     command.add_argument("--check", action="store_true", help="write nothing; end with 1 when a page is out of date")
 
+    command = _command(commands, "rehearse", "play the whole round of an integration in the sandbox", rehearse)
+    command.add_argument("integration", help="id of the integration")
+    command.add_argument("--url", help="where the service runs (INTEGRATIONS_PUBLIC_URL)")
+
+    command = _command(
+        commands, "trigger", "let the sandbox tell a connection something, as its provider would", trigger
+    )
+    _add_story(command)
+
+    _add_operating(commands)
+    return parser
+
+
+def _add_operating(commands: Any) -> None:
+    from engine.cli.keys import rotate
+    from engine.cli.migrate import add_migrate, migrate
+    from engine.cli.tokens import add_tokens
+    from engine.cli.warm import warm
+
+    add_migrate(_command(commands, "migrate", "move all data to AWS or back, and verify it", migrate))
+    _command(commands, "warm", "mark the specs of a bundle for functions as good, so that they start quickly", warm)
+
     keys = commands.add_parser("keys", help="the master key").add_subparsers(metavar="COMMAND", required=True)
     _command(keys, "rotate", "make a new master key and wrap all tenant keys under it", rotate)
-    return parser
+
+    tokens = commands.add_parser("tokens", help="who may call: service tokens and access keys")
+    add_tokens(tokens.add_subparsers(metavar="COMMAND", required=True), _command)
 
 
 def _add_explaining(command: argparse.ArgumentParser) -> None:
@@ -124,6 +149,15 @@ def _add_recording(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", metavar="FILE", help="file of cases, - for stdout (cases/ACTION.yaml of the spec)")
     command.add_argument("--idempotency-key", help="the caller's key, for actions that carry one")
+
+
+def _add_story(command: argparse.ArgumentParser) -> None:
+    command.add_argument("integration", help="id of the integration")
+    command.add_argument("--execution", metavar="ID", help="the call that the message is about: its ids are told")
+    command.add_argument("--case", metavar="NAME", help="the recorded message (the nearest to the call)")
+    command.add_argument("--url", help="where the service runs (INTEGRATIONS_PUBLIC_URL)")
+    command.add_argument("--tenant", default="default", help="tenant whose connection is told (default)")
+    command.add_argument("--connection", help="id of the connection, where the tenant has several")
 
 
 def _add_answers(command: argparse.ArgumentParser, run: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,15 +16,18 @@ import uvicorn
 from starlette.types import ASGIApp, Lifespan
 
 from engine.api.app import create_app
-from engine.bootstrap import open_catalog, open_engine, open_observer
+from engine.bootstrap import open_catalog, open_deliverer, open_engine, open_observer, open_policy
 from engine.cli.account import sandbox_origin
 from engine.cli.log_lines import calls_logged_to
 from engine.cli.protocol import CallerProtocol
 from engine.errors import SettingsError, StorageError
+from engine.events.deliver import Deliverer
 from engine.runtime.execute import Engine
 from engine.settings import Settings
 from engine.storage.service_token import service_token, service_token_hash
 from engine.telemetry.metrics import Metrics
+
+logger = logging.getLogger("integrations")
 
 _HOUSEKEEPING_SECONDS = 60.0
 _BATCHES = 200
@@ -61,6 +65,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _serve(settings: Settings) -> int:
     catalog = open_catalog(settings)
+    policy = open_policy(settings)
     async with AsyncExitStack() as stack:
         upstreams = dict(settings.upstreams)
         if settings.sandbox:
@@ -71,9 +76,18 @@ async def _serve(settings: Settings) -> int:
         observer = open_observer(metrics, *lines)
         engine = await open_engine(settings, catalog=catalog, upstreams=upstreams, observer=observer)
         stack.push_async_callback(engine.close)
-        token = service_token_hash(service_token(settings))
-        lifespan = _lifespan(engine, settings)
-        app = create_app(engine, settings, token_hashes=[token], lifespan=lifespan, metrics=metrics, observer=observer)
+        hashes = [] if settings.auth == "sigv4" else [service_token_hash(service_token(settings))]
+        deliverer = open_deliverer(engine, settings, observer)
+        app = create_app(
+            engine,
+            settings,
+            token_hashes=hashes,
+            lifespan=_lifespan(engine, settings, deliverer),
+            metrics=metrics,
+            observer=observer,
+            wake=deliverer.wake,
+            policy=policy,
+        )
         gc.collect()
         gc.freeze()  # the catalogue lives as long as the process: the collector need not walk it
         return await _listen(app, settings, len(catalog.integrations))
@@ -114,22 +128,33 @@ async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
 def _greeting(settings: Settings, integrations: int) -> str:
     where = "the provider sandbox" if settings.sandbox else "their providers"
     token = "INTEGRATIONS_TOKEN" if settings.token else str(settings.data_dir / "token")
+    proof = "callers sign with access keys" if settings.auth == "sigv4" else f"service token in {token}"
     return (
         f"integrations: {integrations} on {settings.public_url}, calls go to {where}\n"
-        f"  service token in {token}, data in {settings.data_dir}"
+        f"  {proof}, data in {settings.data_dir}"
     )
 
 
-def _lifespan(engine: Engine, settings: Settings) -> Lifespan[Any]:
+def _lifespan(engine: Engine, settings: Settings, deliverer: Deliverer) -> Lifespan[Any]:
     @asynccontextmanager
     async def run(_app: ASGIApp) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep_house(engine, settings))
+        house = asyncio.create_task(_keep_house(engine, settings))
+        post = asyncio.create_task(deliverer.run())
+        post.add_done_callback(_stopped)
         try:
             yield
         finally:
-            task.cancel()
+            house.cancel()
+            deliverer.end()
+            await asyncio.wait([post])
 
     return run
+
+
+def _stopped(post: asyncio.Task[None]) -> None:
+    error = None if post.cancelled() else post.exception()
+    if error is not None:  # a message may quote a value
+        logger.critical("events are delivered no more until the next start: %s", type(error).__name__)
 
 
 async def _keep_house(engine: Engine, settings: Settings) -> None:
@@ -140,6 +165,7 @@ async def _keep_house(engine: Engine, settings: Settings) -> None:
             for _ in range(_BATCHES):
                 store = engine.store
                 rows = await store.executions.expire(before) + await store.events.expire(before)
+                rows += await store.deliveries.expire(before)
                 if not rows + await store.state.expire():
                     break
                 await asyncio.sleep(0.05)

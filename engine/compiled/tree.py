@@ -290,10 +290,11 @@ class _Compiler:
             out = []
             for tree in trees:
                 value = tree(scope)
-                if value is not ABSENT and value is not None:
-                    out.append(_spelled(value))
-                elif absent is not None:
-                    out.append(str(absent))
+                for one in value if isinstance(value, list) else (value,):  # a list gives its elements, as parts
+                    if one is not ABSENT and one is not None:
+                        out.append(_spelled(one))
+                    elif absent is not None:
+                        out.append(str(absent))
             return join.join(out) if out else ABSENT
 
         return run

@@ -137,10 +137,11 @@ class ConnectionService:
             raise
 
     async def delete(self, tenant: str, connection_id: str) -> None:
-        """Removes the record and every secret of it; the log stays. Raises `RequestError` (404)."""
+        """Removes the record, its secrets and pending deliveries; the log stays. Raises `RequestError` (404)."""
         await self.get(tenant, connection_id)
         # Secrets first: a crash in between leaves a record that can be deleted again, never an orphaned secret.
         await self._engine.store.secrets.delete(tenant, connection_id)
+        await self._engine.store.deliveries.forget_connection(tenant, connection_id)
         await self._engine.store.connections.delete(tenant, connection_id)
 
     async def test(self, tenant: str, connection_id: str) -> Proof:

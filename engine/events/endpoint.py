@@ -6,23 +6,22 @@ They are shown when they are made and never again: who lost them makes new ones,
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from engine.catalog import Catalog, Evaluate, Signature, Webhook
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
-from engine.errors import Issue, RequestError
+from engine.errors import Issue, RequestError, VersionConflict
 from engine.library.absent import ABSENT
 from engine.model import Connection
 from engine.runtime.account import Accounts
+from engine.runtime.address import WEBHOOK, url_of
 from engine.storage.ports import Store
 
-WEBHOOK = "webhook"
-"""Name of the secret that holds what was made; without it nothing is received."""
 _TOKEN_BYTES = 24  # 32 characters
 _SECRET_BYTES = 32  # 43 characters
+_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,6 @@ class Endpoint:
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
-
-
-def url_of(public_url: str, webhook: Webhook, connection_id: str, made: Mapping[str, Any]) -> str:
-    """The token is the key at the end of the path, where the proof looks for it there."""
-    address = f"{public_url}/webhooks/{connection_id}"
-    return f"{address}/{made['token']}" if "key" in webhook.uses and "token" in made else address
 
 
 def _lacking(block: Signature, account: Scope) -> list[str]:
@@ -78,7 +71,7 @@ class Endpoints:
         webhook = self._webhook(connection)
         await self._check_provable(connection, webhook)
         made = {"token": secrets.token_urlsafe(_TOKEN_BYTES), "secret": secrets.token_urlsafe(_SECRET_BYTES)}
-        await self._store.secrets.put(tenant_id, connection_id, WEBHOOK, made)
+        await self._keep(connection, made)
         return Endpoint(
             url_of(self._public_url, webhook, connection_id, made),
             made["token"] if "token" in webhook.uses and "key" not in webhook.uses else None,
@@ -87,8 +80,20 @@ class Endpoints:
 
     async def close(self, tenant_id: str, connection_id: str) -> None:
         """From now on messages are refused; events that came before stay. Raises `RequestError` (404)."""
-        await self._connection(tenant_id, connection_id)
-        await self._store.secrets.put(tenant_id, connection_id, WEBHOOK, {})
+        await self._keep(await self._connection(tenant_id, connection_id), {})
+
+    async def _keep(self, connection: Connection, made: dict[str, str]) -> None:
+        """Every process that has the account in memory reads it again: actions may tell the address."""
+        ids = (connection.tenant_id, connection.connection_id)
+        await self._store.secrets.put(*ids, WEBHOOK, made)
+        for _ in range(_TRIES):
+            current = await self._store.connections.get(*ids)
+            if current is None:
+                raise RequestError("NOT_FOUND", "no such connection")
+            with suppress(VersionConflict):
+                await self._store.connections.update(replace(current))
+                return
+        raise RequestError("CONFLICT", "the connection is being changed by others: try again")
 
     async def _check_provable(self, connection: Connection, webhook: Webhook) -> None:
         """A webhook of which every message would be refused is not opened."""

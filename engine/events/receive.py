@@ -4,7 +4,7 @@
 2 reading        readable, handshake, proved, what it says (`interpret`)
 3 identity       seen before? the first message of an event gives it its id
 4 events         stored, durable before the provider is told so
-5 answer         as the spec says
+5 answer         as the spec says; who delivers events is told, and does it later
 
 An event that is told twice is stored once, also when both messages come at the same moment or when the process dies
 between steps 3 and 4: the second message finds the id of the first and stores the event under it, if it is not there.
@@ -13,6 +13,7 @@ between steps 3 and 4: the second message finds the id of the first and stores t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,7 +25,6 @@ from engine.connections.ports import Clock
 from engine.errors import CallError, StorageError
 from engine.events.answer import FAILED, REFUSED, render
 from engine.events.book import EventBook
-from engine.events.endpoint import WEBHOOK, url_of
 from engine.events.interpret import Happening, Known, Reading, interpret
 from engine.events.message import Message
 from engine.model import Event, Response
@@ -52,17 +52,26 @@ class Receipt:
 
 
 class Receiver:
-    """Takes messages of all connections. `public_url` is the base of the addresses that providers were given."""
+    """Takes messages of all connections. `public_url` is the base of the addresses that providers were given.
+
+    `wake` is called when there are new events.
+    """
 
     def __init__(
-        self, catalog: Catalog, store: Store, clock: Clock, public_url: str, observer: Observer | None = None
+        self,
+        catalog: Catalog,
+        store: Store,
+        clock: Clock,
+        public_url: str,
+        observer: Observer | None = None,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._clock = clock
-        self._public_url = public_url
         self._observer = observer
-        self._accounts = Accounts(catalog, store)
+        self._wake = wake
+        self._accounts = Accounts(catalog, store, public_url, receives=True)
         self._book = EventBook(store)
 
     async def receive(self, connection_id: str, message: Message) -> Receipt:
@@ -96,10 +105,9 @@ class Receiver:
             return None
 
     async def _take(self, account: Account, webhook: Webhook, message: Message) -> Receipt:
-        made = await self._made(account, webhook)
-        if made is None:
+        if not account.made:
             return Receipt("refused", render(REFUSED, Scope({})), "the webhook is not open", account)
-        known = Known(account.config, account.credentials, made, self._catalog.signers, self._clock.now())
+        known = Known(account.config, account.credentials, account.made, self._catalog.signers, self._clock.now())
         reading = interpret(webhook, message, known)
         if reading.outcome == "refused":
             return Receipt("refused", render(webhook.refused, reading.scope), reading.reason, account)
@@ -110,14 +118,6 @@ class Receiver:
             return Receipt("handshake", render(reading.answer or webhook.accepted, reading.scope), "", account)
         return await self._keep(account, webhook, reading, known.now)
 
-    async def _made(self, account: Account, webhook: Webhook) -> dict[str, str] | None:
-        """What the engine made for this connection; None: its webhook was never opened, or closed."""
-        connection = account.connection
-        secret = await self._store.secrets.get(connection.tenant_id, connection.connection_id, WEBHOOK)
-        if secret is None or not secret.value:
-            return None
-        return {**secret.value, "url": url_of(self._public_url, webhook, connection.connection_id, secret.value)}
-
     async def _keep(self, account: Account, webhook: Webhook, reading: Reading, now: float) -> Receipt:
         if not reading.happenings:
             answer = render(reading.answer or webhook.accepted, reading.scope)
@@ -127,6 +127,8 @@ class Receiver:
         accepted = reading.answer or webhook.accepted
         if not new:
             return Receipt("duplicate", render(webhook.duplicate or accepted, reading.scope), "", account)
+        if self._wake is not None:
+            self._wake()
         ids = tuple(dict.fromkeys(one.event_id for one in events if one.event_id in new))
         return Receipt("accepted", render(accepted, reading.scope), "", account, ids)
 

@@ -6,6 +6,7 @@ a rotated secret is picked up by the next call of every process.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from engine.diagnostics import nearest
 from engine.errors import CallError, RequestError
 from engine.model import Command, Connection
 from engine.redact import Masker
+from engine.runtime.address import WEBHOOK, url_of
 from engine.runtime.limits import Bucket
 from engine.runtime.url import UnsafeUrl, typed
 from engine.storage.ports import Store
@@ -27,6 +29,7 @@ TOKEN = "token"  # noqa: S105 - the name of a record
 CREDENTIALS_REFUSED = frozenset({"AUTH_FAILED", "REAUTH_REQUIRED"})
 """Codes that speak of the account itself."""
 _CACHED = 1000
+_FRESH_SECONDS = 300.0
 
 
 @dataclass(slots=True)
@@ -46,6 +49,19 @@ class Account:
     """The auth method that holds, once it was chosen."""
     buckets: dict[str, tuple[Bucket, ...]] = field(default_factory=dict, repr=False)
     """The limits that count a call of each action."""
+    made: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What was made for its webhook, and its `url`; empty where that is not open, or nobody here needs it."""
+
+    read_at: float = field(default_factory=time.monotonic, repr=False)
+
+    def is_stale(self) -> bool:
+        """A secret may be rotated where it is kept, and nobody tells us."""
+        return time.monotonic() - self.read_at > _FRESH_SECONDS
+
+    @property
+    def webhook(self) -> Mapping[str, str]:
+        """The root `webhook` of requests: the address, and nothing that proves messages."""
+        return {"url": self.made["url"]} if "url" in self.made else {}
 
     @property
     def key(self) -> str:
@@ -60,9 +76,11 @@ class Account:
 class Accounts:
     """Opens accounts; the most recent ones stay decrypted in memory."""
 
-    def __init__(self, catalog: Catalog, store: Store) -> None:
+    def __init__(self, catalog: Catalog, store: Store, public_url: str = "", *, receives: bool = False) -> None:
         self._catalog = catalog
         self._store = store
+        self._public_url = public_url
+        self._receives = receives
         self._cache: OrderedDict[str, Account] = OrderedDict()
 
     async def connection_of(self, command: Command) -> Connection:
@@ -90,11 +108,26 @@ class Accounts:
         """Raises `CallError(ACTION_NOT_FOUND)` when the integration is no longer in the catalogue."""
         key = f"{connection.tenant_id}:{connection.connection_id}"
         cached = self._cache.get(key)
-        if cached is not None and cached.connection.version == connection.version:
+        if cached is not None and cached.connection.version == connection.version and not cached.is_stale():
             self._cache.move_to_end(key)
             return cached
+        return await self._keep(key, connection)
+
+    async def reread(self, account: Account, refused: Mapping[str, Any]) -> bool:
+        """These credentials of the account were refused: are there others by now? Then it has them.
+
+        The old stay masked. Another call may have read the others already.
+        """
+        if account.credentials == refused:
+            fresh = await self._read(account.connection)
+            account.credentials, account.read_at = fresh.credentials, fresh.read_at
+            account.masker = Masker(texts_of([refused, fresh.credentials]))
+        return account.credentials != refused
+
+    async def _keep(self, key: str, connection: Connection) -> Account:
         account = await self._read(connection)
         self._cache[key] = account
+        self._cache.move_to_end(key)
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
         return account
@@ -114,7 +147,18 @@ class Accounts:
             config=_spelled(integration, {name: value for name, value in filled.items() if name not in names}),
             credentials={name: value for name, value in filled.items() if name in names},
             masker=Masker(texts_of([credentials])),
+            made=await self._made(connection, integration),
         )
+
+    async def _made(self, connection: Connection, integration: Integration) -> dict[str, str]:
+        """Whoever opens or closes a webhook changes the connection's version, so it is read once."""
+        if integration.webhook is None or not (self._receives or integration.tells_address):
+            return {}
+        made = await self._store.secrets.get(connection.tenant_id, connection.connection_id, WEBHOOK)
+        if made is None or not made.value:
+            return {}
+        url = url_of(self._public_url, integration.webhook, connection.connection_id, made.value)
+        return {**made.value, "url": url}
 
 
 def _spelled(integration: Integration, config: dict[str, Any]) -> dict[str, Any]:

@@ -69,12 +69,13 @@ def _apply(block: Apply, draft: Draft, scope: Scope) -> None:
         draft.headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     if block.query is not None:
         draft.query.extend(encode.query_pairs(block.query(scope), draft.query_options))
-    if block.form is not None:
+    # What falls away as a whole leaves a request without a body as it is.
+    if block.form is not None and (form := block.form(scope)):
         draft.kind = "form"
-        draft.form.extend(encode.form_pairs(block.form(scope), draft.form_options))
-    if block.json is not None:
+        draft.form.extend(encode.form_pairs(form, draft.form_options))
+    if block.json is not None and (tree := block.json(scope)):
         draft.kind = "json"
-        draft.body = {**(draft.body or {}), **block.json(scope)}
+        draft.body = {**(draft.body or {}), **tree}
 
 
 def _sign(block: Signature, draft: Draft, scope: Scope, signers: Mapping[str, Signer]) -> None:

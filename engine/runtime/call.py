@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +58,11 @@ def call_root(execution_id: str, key: str | None, epoch: float, draw: Callable[[
         {"id": execution_id, "idempotencyKey": wide, "epoch": epoch},
         {"now": lambda: rfc3339(epoch), "key": lambda: derived_key(wide), "random": draw},
     )
+
+
+def call_scope(given: Mapping[str, Any], account: Account, root: Scope) -> Scope:
+    """What templates and queries of a call see before anything was sent."""
+    return Scope({"input": given, "config": account.config, "webhook": account.webhook, "call": root, "steps": {}})
 
 
 def of_attempt(root: Scope, epoch: float, draw: Callable[[], str]) -> Scope:

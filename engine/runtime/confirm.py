@@ -49,7 +49,7 @@ async def confirm(call: Call, plan: Confirm, error: CallError, steps: Steps, max
 
 async def _look(call: Call, plan: Confirm, asked: Any, steps: Steps, max_bytes: int) -> Any:
     action = find_action(call.account.integration, plan.action_id)
-    given = check_input(action, asked if isinstance(asked, dict) else {}, call.account.config)
+    given = check_input(action, asked if isinstance(asked, dict) else {}, call.account)
     scope = call.scope.having(**first_page(action, given), steps={})
     scope["vars"] = compute_vars(action, scope)
     look = replace(call, action=action, scope=scope, completed=[], counted=False)

@@ -26,7 +26,7 @@ from engine.model import Answer, Command, Connection, Problem
 from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
 from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
-from engine.runtime.call import Call, call_root
+from engine.runtime.call import Call, call_root, call_scope
 from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
@@ -36,24 +36,31 @@ from engine.runtime.prove import TestOutcome, Trail, prove
 from engine.runtime.response import Reply, read_trees
 from engine.runtime.send import Signing, Wires, send
 from engine.runtime.tally import call_ended
-from engine.runtime.token import Tokens
+from engine.runtime.token import Refused, Tokens
 from engine.storage.ports import Store
 
 logger = logging.getLogger("integrations")
 
 
 class Engine:
-    """Runs actions. `budget_seconds` and `max_output_bytes` bound each call."""
+    """Runs actions. `budget_seconds` and `max_output_bytes` bound each call; providers reach us at `public_url`."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, wires: Wires, *, budget_seconds: float, max_output_bytes: int
+        self,
+        catalog: Catalog,
+        store: Store,
+        wires: Wires,
+        *,
+        budget_seconds: float,
+        max_output_bytes: int,
+        public_url: str = "",
     ) -> None:
         self.catalog = catalog
         self.store = store
         self.wires = wires
         self.budget_seconds = budget_seconds
         self.max_output_bytes = max_output_bytes
-        self.accounts = Accounts(catalog, store)
+        self.accounts = Accounts(catalog, store, public_url)
         self.tokens = Tokens(store, wires)
 
     @property
@@ -116,9 +123,9 @@ class Engine:
         action = trail.action = find_action(account.integration, command.action_id)
         if trail.connection.status == "inactive":
             raise CallError("CONNECTION_INACTIVE", "the connection is inactive: activate it or connect the account")
-        given = check_input(action, command.input, account.config)
+        given = check_input(action, command.input, account)
         root = call_root(trail.execution_id, command.idempotency_key, created_at, self.clock.hex)
-        scope = Scope({"input": given, "config": account.config, "call": root, "steps": {}})
+        scope = call_scope(given, account, root)
         page = None
         if action.pagination is not None:
             page = await Page.asked(self.store.vault, trail.connection, action, command.input, scope, created_at)
@@ -167,18 +174,23 @@ class Engine:
         method = auth.choose(call.account)
         await self.tokens.ready(call, method)
 
-        used: str | None = None
+        used, sent = Refused(), call.account.credentials
 
         def secrets() -> Scope:
-            nonlocal used
-            used = call.account.token.get("access")  # another call may renew it while this one is on its way
+            nonlocal used, sent
+            # Another call may renew it while this one is on its way.
+            used = Refused(call.account.token.get("access"), call.account.token_version)
+            sent = call.account.credentials
             return secret_scope(call.account)
 
-        async def renew() -> None:
+        async def renew() -> bool:
+            if method.token is None:  # perhaps the secret was changed where it is kept, not through us
+                return await self.accounts.reread(call.account, sent)
             await self.tokens.renew(call, method, used)
+            return True
 
         signs = call.action.sign.get(method.name, method.sign)
-        return Signing(method, signs, secrets, renew if method.token is not None else None)
+        return Signing(method, signs, secrets, renew)
 
     async def _note_status(self, trail: Trail) -> None:
         """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""

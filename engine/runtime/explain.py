@@ -19,7 +19,7 @@ from engine.library.absent import ABSENT
 from engine.model import Command, Connection, Request, Response
 from engine.redact import STARS, Masker
 from engine.runtime import auth, egress, response, retry
-from engine.runtime.call import Call, call_root
+from engine.runtime.call import Call, call_root, call_scope
 from engine.runtime.execute import Engine, secret_scope
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.judge import Judgement, judge
@@ -163,10 +163,10 @@ def _has_token(call: Call) -> bool:
 async def _prepared(engine: Engine, command: Command, connection: Connection) -> tuple[Call, Sequence[Step]]:
     account = await engine.accounts.open(connection)
     action = find_action(account.integration, command.action_id)
-    given = check_input(action, command.input, account.config)
+    given = check_input(action, command.input, account)
     clock = engine.clock
     root = call_root(clock.ulid(), command.idempotency_key, clock.now(), clock.hex)
-    scope = Scope({"input": given, "config": account.config, "call": root, "steps": {}})
+    scope = call_scope(given, account, root)
     page = None
     if action.pagination is not None:
         page = await Page.asked(engine.store.vault, connection, action, command.input, scope, clock.now())

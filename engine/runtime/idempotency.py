@@ -19,9 +19,11 @@ from typing import Any
 from engine.errors import EngineError, RequestError, StorageError
 from engine.library import exact
 from engine.model import Answer, Command, Problem
-from engine.storage.ports import Record, Store
+from engine.storage.ports import Record, Store, Vault
 
 KEEP_SECONDS = 24 * 3600.0
+PREFIX = "idempotency:"
+"""Of the keys of its records; the tenant's id follows, and a colon."""
 _GRACE = 5.0
 
 
@@ -74,17 +76,15 @@ async def once(
                 await store.state.delete(key, stored)
         raise
     if holds():
-        await _finish(store, command, key, stored, intent, answer)
+        await _finish(store, key, stored, intent, answer)
     else:
         await store.state.delete(key, stored)
     return answer
 
 
-async def _finish(
-    store: Store, command: Command, key: str, version: int, intent: Mapping[str, Any], answer: Answer
-) -> None:
-    sealed = store.vault.seal(command.tenant_id, key, exact.dumps(_answer_data(answer)))
-    done = exact.dumps({"state": "done", "print": intent["print"], "answer": sealed.hex()})
+async def _finish(store: Store, key: str, version: int, intent: Mapping[str, Any], answer: Answer) -> None:
+    told = exact.dumps(_answer_data(answer)).decode()
+    done = sealed(store.vault, key, {"state": "done", "print": intent["print"], "answer": told})
     await store.state.put(key, done, expected=version, ttl_seconds=KEEP_SECONDS, durable=True)
 
 
@@ -93,17 +93,37 @@ def _earlier(store: Store, command: Command, record: Record, now: float) -> Answ
     if known["print"] != fingerprint(command):
         raise RequestError("CONFLICT", "this Idempotency-Key was used for another request")
     if known["state"] == "done":
-        sealed = bytes.fromhex(known["answer"])
-        return _read_answer(exact.loads(store.vault.open(command.tenant_id, _record_key(command), sealed)))
+        return _read_answer(exact.loads(opened(store.vault, _record_key(command), record.value)["answer"]))
     if now < known["until"]:
         raise RequestError("CONFLICT", "the first request with this Idempotency-Key is still running")
     message = "the first request with this Idempotency-Key was cut off; it is not known whether the provider did it"
     return Answer(False, known["id"], 0, error=Problem("OUTCOME_UNKNOWN", message, retryable=False), replayed=True)
 
 
+def opened(vault: Vault, key: str, value: bytes) -> dict[str, Any]:
+    """A record as it stands under its key, with the answer as JSON text: for who moves it to another store."""
+    record: dict[str, Any] = exact.loads(value)
+    if "answer" in record:
+        record["answer"] = vault.open(tenant_of(key), key, bytes.fromhex(record["answer"])).decode()
+    return record
+
+
+def sealed(vault: Vault, key: str, record: Mapping[str, Any]) -> bytes:
+    """What `opened` gave, for another store; its vault is prepared for the tenant."""
+    if "answer" not in record:
+        return exact.dumps(dict(record))
+    answer = vault.seal(tenant_of(key), key, record["answer"].encode())
+    return exact.dumps({**record, "answer": answer.hex()})
+
+
+def tenant_of(key: str) -> str:
+    """Whose record stands under this key."""
+    return key.split(":")[1]
+
+
 def _record_key(command: Command) -> str:
     digest = hashlib.sha256((command.idempotency_key or "").encode()).hexdigest()
-    return f"idempotency:{command.tenant_id}:{digest}"
+    return f"{PREFIX}{command.tenant_id}:{digest}"
 
 
 def _answer_data(answer: Answer) -> dict[str, Any]:

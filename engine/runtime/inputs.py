@@ -12,6 +12,7 @@ from engine.compiled.scope import Scope
 from engine.diagnostics import nearest
 from engine.errors import CallError, Issue
 from engine.library.absent import ABSENT
+from engine.runtime.account import Account
 from engine.runtime.request import unsendable
 
 
@@ -25,12 +26,12 @@ def find_action(integration: Integration, action_id: str) -> Action:
     return action
 
 
-def check_input(action: Action, given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def check_input(action: Action, given: Mapping[str, Any], account: Account) -> dict[str, Any]:
     """The input with defaults. Raises `CallError(INVALID_INPUT)` with every issue in `details`."""
     filled: dict[str, Any] = action.input_schema.fill(dict(given))
     issues = action.input_schema.check(filled)
     if not issues and action.checks:
-        scope = Scope({"input": filled, "config": config})
+        scope = Scope({"input": filled, "config": account.config, "webhook": account.webhook})
         issues = tuple(
             Issue(check.message, tuple(check.field.split(".")) if check.field else ())
             for check in action.checks

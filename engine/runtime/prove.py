@@ -96,12 +96,22 @@ async def _try(runner: Runner, connection: Connection, plan: TestPlan) -> tuple[
     await runner.run(command, trail)
     if trail.error is not None:
         if trail.error.code in plan.accept:
-            return True, "the credentials work"
+            return _accepted(trail, trail.error, plan)
         if plan.or_else is not None and trail.error.code not in CREDENTIALS_REFUSED:
             return await _try(runner, connection, plan.or_else)
         return False, trail.error.message
     if plan.expect is not None and trail.reply is not None and not truth(plan.expect, trail.reply.scope):
         return False, plan.message or "the provider's answer does not show what it should"
+    return True, "the credentials work"
+
+
+def _accepted(trail: Trail, refusal: CallError, plan: TestPlan) -> tuple[bool, str]:
+    """A certain refusal proves the credentials, in the provider's own words: a bare 404 may come from anybody."""
+    has_codes = trail.action is not None and trail.action.answer.code is not None
+    if has_codes and refusal.provider_code is None:
+        return False, f"the answer is not in the provider's own words, so it proves nothing ({refusal.message})"
+    if plan.provider_codes and refusal.provider_code not in plan.provider_codes:
+        return False, plan.message or refusal.message
     return True, "the credentials work"
 
 

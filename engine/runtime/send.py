@@ -47,12 +47,12 @@ class Wires:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How the requests of a step are signed in; `renew` gets a fresh token once, None where there is none."""
+    """How the requests of a step are signed in; `renew` gets a fresh token or secret once, and says whether it did."""
 
     method: Method
     signs: tuple[Signature, ...]
     scope: Callable[[], Scope]
-    renew: Callable[[], Awaitable[None]] | None = None
+    renew: Callable[[], Awaitable[bool]] | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +71,8 @@ class _Work:
     is_probe: bool = False
     unsure: bool = False
     """An earlier attempt of a write may have been processed."""
+    lost: bool = False
+    """The answer to an earlier attempt was lost."""
 
 
 async def send(call: Call, step: Step, scope: Scope, signing: Signing | None, wires: Wires) -> response.Reply:
@@ -96,13 +98,14 @@ async def _until_settled(work: _Work) -> response.Reply:
             return await _attempt(work)
         except CallError as error:
             if error.renew and renew is not None:
-                await renew()
-                renew = None
-                continue
+                is_fresh, renew = await renew(), None
+                if is_fresh:
+                    continue
             again = _decide(work, error)
             if again is None:
                 raise _settled(work, error) from None
             work.unsure = work.unsure or not error.not_processed
+            work.lost = work.lost or (error.code in _LOST and not error.not_processed)
             await clock.sleep(again.wait)
 
 
@@ -238,20 +241,25 @@ def _decide(work: _Work, error: CallError) -> retry.Again | None:
     return retry.decide(POLICY, work.attempt, work.step.effect, has_key, error, call.remaining(clock), clock.fraction())
 
 
+_LOST = frozenset({"TIMEOUT", "PROVIDER_UNAVAILABLE"})
 _INCONCLUSIVE = frozenset({"TIMEOUT", "PROVIDER_UNAVAILABLE", "RATE_LIMITED", "CIRCUIT_OPEN"})
 
 
 def _settled(work: _Work, error: CallError) -> CallError:
     """A write that may have happened is not "try again"."""
-    return error if work.circuit is None else settled(work.step.effect, error, unsure=work.unsure)
+    return error if work.circuit is None else settled(work.step.effect, error, unsure=work.unsure, lost=work.lost)
 
 
-def settled(effect: Effect, error: CallError, *, unsure: bool = False) -> CallError:
-    """What the caller gets of an attempt that left; `unsure`: an earlier one may have been processed."""
+def settled(effect: Effect, error: CallError, *, unsure: bool = False, lost: bool = False) -> CallError:
+    """What the caller gets of an attempt that left.
+
+    `unsure`: an earlier one may have been processed. `lost`: the answer to an earlier one was lost, so that "it runs
+    already" or "there is one already" may speak of that one.
+    """
     if effect != "write":
         return error
-    lost = error.code in ("TIMEOUT", "PROVIDER_UNAVAILABLE") and not error.not_processed and error.retryable
-    if lost or (unsure and error.code in _INCONCLUSIVE):
+    is_lost = error.code in _LOST and not error.not_processed and error.retryable
+    if is_lost or (lost and error.code == "CONFLICT") or (unsure and error.code in _INCONCLUSIVE):
         message = f"it is not known whether the provider did it: {error.message}"
         details = {**error.details, "cause": error.code}
         return CallError("OUTCOME_UNKNOWN", message, provider_code=error.provider_code, details=details)

@@ -7,7 +7,7 @@ from logging in at the same time; who does not get it waits for the other's toke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,18 @@ _WAIT = 0.1
 _REFUSED_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The token that a provider refused, and the version of the record that it came from."""
+
+    access: str | None = field(default=None, repr=False)
+    version: int = 0
+
+
+class _JustRefused(CallError):
+    """Nobody asked the provider again."""
+
+
 class Tokens:
     """Obtains and keeps the tokens of accounts whose method logs in."""
 
@@ -47,9 +59,9 @@ class Tokens:
             return
         await self._load(account)
         if not self._is_valid(account.token, method):
-            await self._obtain(call, method, refused=None)
+            await self._obtain(call, method, Refused())
 
-    async def renew(self, call: Call, method: Method, refused: str | None) -> None:
+    async def renew(self, call: Call, method: Method, refused: Refused) -> None:
         """A token was refused: take the one that somebody else obtained meanwhile, or log in again."""
         if not await self._has_other(call.account, method, refused):
             await self._obtain(call, method, refused)
@@ -73,7 +85,7 @@ class Tokens:
         elif stored is not None:
             account.token_version = stored.version
 
-    async def _obtain(self, call: Call, method: Method, refused: str | None) -> None:
+    async def _obtain(self, call: Call, method: Method, refused: Refused) -> None:
         account, clock, state = call.account, self._wires.clock, self._wires.state
         key = f"lease:token:{account.key}"
         while (lease := await state.put(key, b"1", expected=0, ttl_seconds=_LEASE_SECONDS)) is None:
@@ -85,25 +97,30 @@ class Tokens:
             await self._heed_refusal(account)
         try:
             if not await self._has_other(account, method, refused):  # who held the lease before may have got one
+                await self._heed_refusal(account)
                 await self._log_in(call, method)
+        except _JustRefused:
+            raise
         except CallError as error:
             if error.code in CREDENTIALS_REFUSED:
-                mark = _identity(account).encode()
+                mark = f"{clock.now()}|{_identity(account)}".encode()
                 await state.put(_refusal_key(account), mark, expected=None, ttl_seconds=_REFUSED_SECONDS)
             raise
         finally:
             await state.delete(key, lease)
 
     async def _heed_refusal(self, account: Account) -> None:
-        """Who waited for a login that was refused does not try the same again: accounts lock after a few of these."""
+        """What was refused a moment ago is not tried again with the same credentials: accounts lock after a few."""
         record = await self._wires.state.get(_refusal_key(account))
-        if record is not None and record.value == _identity(account).encode():
-            raise CallError("AUTH_FAILED", "the sign-in was refused a moment ago")
+        at, _, identity = (record.value.decode() if record is not None else "0||").partition("|")
+        if identity == _identity(account) and abs(self._wires.clock.now() - float(at)) < _REFUSED_SECONDS:
+            raise _JustRefused("AUTH_FAILED", "the sign-in was refused a moment ago")
 
-    async def _has_other(self, account: Account, method: Method, refused: str | None) -> bool:
-        """Is there a valid token now that is not the refused one?"""
+    async def _has_other(self, account: Account, method: Method, refused: Refused) -> bool:
+        """Is there a valid token now that is not the refused one? A new one may read as the old."""
         await self._load(account)
-        return self._is_valid(account.token, method) and account.token.get("access") != refused
+        is_other = account.token.get("access") != refused.access or account.token_version > refused.version
+        return self._is_valid(account.token, method) and is_other
 
     async def _log_in(self, call: Call, method: Method) -> None:
         login = replace(call, signs_in=True)

@@ -11,6 +11,7 @@ import math
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
@@ -39,11 +40,37 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+class _OwnThreads(AbstractResolver):
+    """Looks names up in threads that nobody else needs: a name server that hangs holds up these lookups only."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        def look_up() -> list[ResolveResult]:
+            kind, flags = socket.SOCK_STREAM, socket.AI_ADDRCONFIG
+            found = socket.getaddrinfo(host, port, family=family, type=kind, flags=flags)
+            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            return [
+                ResolveResult(
+                    hostname=host, host=str(address[0]), port=int(address[1]), family=of, proto=proto, flags=numeric
+                )
+                for of, _, proto, _, address in found
+            ]
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 class _PublicResolver(AbstractResolver):
     """Names resolve to public addresses only, and the checked address is the one that is connected to."""
 
-    def __init__(self, exempt: frozenset[tuple[str, int]]) -> None:
-        self._inner = ThreadedResolver()
+    def __init__(self, inner: AbstractResolver, exempt: frozenset[tuple[str, int]]) -> None:
+        self._inner = inner
         self._exempt = exempt
 
     async def resolve(
@@ -62,17 +89,30 @@ class _PublicResolver(AbstractResolver):
 
 
 class HttpTransport:
-    """HTTP/1.1 over aiohttp. `exempt`: hosts and ports the operator vouches for; `allow_private`: any address."""
+    """HTTP/1.1 over aiohttp. `exempt`: hosts and ports the operator vouches for; `allow_private`: any address.
 
-    def __init__(self, *, exempt: frozenset[tuple[str, int]] = frozenset(), allow_private: bool = False) -> None:
+    `lookup_threads`: so many of its own, for hosts that tenants name; None: those that the whole process shares.
+    """
+
+    def __init__(
+        self,
+        *,
+        exempt: frozenset[tuple[str, int]] = frozenset(),
+        allow_private: bool = False,
+        lookup_threads: int | None = None,
+    ) -> None:
         self._exempt = exempt
         self._allow_private = allow_private
+        self._lookup_threads = lookup_threads
         self._opened: aiohttp.ClientSession | None = None
+        self._names: AbstractResolver | None = None
 
     def _session(self) -> aiohttp.ClientSession:
         """Opened on the first call, inside the running loop."""
         if self._opened is None:
-            resolver = ThreadedResolver() if self._allow_private else _PublicResolver(self._exempt)
+            names = ThreadedResolver() if self._lookup_threads is None else _OwnThreads(self._lookup_threads)
+            self._names = names
+            resolver = names if self._allow_private else _PublicResolver(names, self._exempt)
             connector = aiohttp.TCPConnector(
                 limit=_POOL,
                 limit_per_host=_POOL_PER_HOST,
@@ -129,6 +169,8 @@ class HttpTransport:
     async def close(self) -> None:
         if self._opened is not None:
             await self._opened.close()
+            if self._names is not None:
+                await self._names.close()
             await asyncio.sleep(0)  # lets the sockets close before the loop does
 
 

@@ -14,7 +14,7 @@ from engine.library import LIBRARY
 from engine.plugins import Registry
 from engine.spec.build_action import ActionBuilder
 from engine.spec.build_auth import AuthBuilder, header_fields
-from engine.spec.build_request import Wire, optional_ask
+from engine.spec.build_request import Wire, all_paths, optional_ask
 from engine.spec.build_rules import RuleBuilder, tables_of
 from engine.spec.build_webhooks import WebhookBuilder
 from engine.spec.findings import Findings
@@ -37,7 +37,8 @@ def build_integration(
     check_later(spec, findings)
     config_schema = {"type": "object", "additionalProperties": False, **spec.get("configSchema", {})}
     functions = {**LIBRARY, **registry.functions}
-    places = Places.of(config_schema, spec.get("app", {}), tables_of(spec, findings, functions), functions)
+    tables = tables_of(spec, findings, functions)
+    places = Places.of(config_schema, spec.get("app", {}), tables, functions, has_webhooks="webhooks" in spec)
     wire = Wire.of(spec, places.servers(), findings)
     blocks = list(spec.get("actions", ()))
     rules = RuleBuilder(findings, {str(block.get("actionId")): block.get("category") for block in blocks})
@@ -68,6 +69,7 @@ def build_integration(
         test=_test(spec.get("test"), places, wire, rules, ("test",)),
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
         trace=spec.get("http", {}).get("trace", False),
+        tells_address=any(path[:2] == ("webhook", "url") for path in all_paths(blocks)),
         webhook=WebhookBuilder(places, wire, auth).build(spec["webhooks"]) if "webhooks" in spec else None,
     )
 
@@ -153,6 +155,7 @@ def _test(block: Any, places: Places, wire: Wire, rules: RuleBuilder, path: Path
         action_id=str(block.get("action")),
         input=given if "input" in block else None,
         accept=frozenset(block.get("accept", {}).get("code", ())),
+        provider_codes=frozenset(block.get("accept", {}).get("providerCode", ())),
         expect=optional_ask(block, "expect", answer, findings, path),
         message=block.get("message"),
         or_else=_test(block.get("orElse"), places, wire, rules, (*path, "orElse")),

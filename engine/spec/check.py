@@ -29,6 +29,11 @@ def check_cases(source: Source) -> list[Diagnostic]:
     return _check(source, "case.schema.json")
 
 
+def check_policy(source: Source) -> list[Diagnostic]:
+    """Findings about a policy file, in the order of the text."""
+    return _check(source, "policy.schema.json")
+
+
 def mistyped(source: Source) -> list[tuple[tuple[str | int, ...], frozenset[str]]]:
     """Where a spec holds a value of another type than the language asks for, and the types asked for."""
     breaches = _structure("integration.schema.json").breaches(source.value)

@@ -42,6 +42,8 @@ class Places:
     app: Shape
     tables: Mapping[str, Table]
     functions: Mapping[str, Function]
+    webhook: Mapping[str, Shape]
+    """The root `webhook` of requests and checks, where the spec has webhooks; absent until they are opened."""
     written: frozenset[str]
     """Fields of the form that `capture` may write: readOnly and writeOnly ones."""
 
@@ -51,6 +53,8 @@ class Places:
         app: Mapping[str, Any],
         tables: Mapping[str, Table],
         functions: Mapping[str, Function],
+        *,
+        has_webhooks: bool = False,
     ) -> Places:
         properties: Mapping[str, Any] = config_schema.get("properties", {})
         return Places(
@@ -59,6 +63,7 @@ class Places:
             shape_of(app) if app else Shape({}, sure=True),
             tables,
             functions,
+            {"webhook": keys("url", sure=False)} if has_webhooks else {},
             frozenset(n for n, s in properties.items() if s.get("readOnly") or s.get("writeOnly")),
         )
 
@@ -87,7 +92,9 @@ class Places:
         return self._names("in plainHttp", config=self.config, auth=AUTH)
 
     def request(self, input_: Shape, vars_: Shape, steps: Shape) -> Names:
-        return self._names("in a request", input=input_, config=self.config, vars=vars_, call=CALL, steps=steps)
+        return self._names(
+            "in a request", input=input_, config=self.config, vars=vars_, call=CALL, steps=steps, **self.webhook
+        )
 
     def signing(self, input_: Shape = ANY, vars_: Shape = ANY) -> Names:
         return self._names(
@@ -133,7 +140,7 @@ class Places:
         )  # fmt: skip
 
     def checks(self, input_: Shape) -> Names:
-        return self._names("in checks", input=input_, config=self.config)
+        return self._names("in checks", input=input_, config=self.config, **self.webhook)
 
     def verify_answer(self) -> Names:
         return self._names(

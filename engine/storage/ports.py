@@ -1,11 +1,14 @@
-"""What the engine asks of a store: six small ports, no adapter's word in them.
+"""What the engine asks of a store: nine small ports, no adapter's word in them.
 
     Connections   a tenant's configured accounts (no secrets)
     Secrets       their credentials and tokens, encrypted at rest, by name
     Executions    the log of calls
     Events        what messages from providers became
+    Subscriptions where tenants want them
+    Deliveries    what of them is on its way where
     State         small versioned records with an expiry: limits, breaker, idempotency, leases
     Vault         seals bytes for a tenant (stored answers, cursors)
+    Census        what there is of all tenants, for who moves it to another store
 
 Every method may raise `StorageUnavailable` (nothing written) or `StorageCorrupt`. All are coroutines because
 some adapters wait; one that does not need to wait returns without suspending.
@@ -13,11 +16,11 @@ some adapters wait; one that does not need to wait returns without suspending.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.model import Connection, Event, Execution
+from engine.model import Connection, Delivery, Event, Execution, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,45 @@ class EventQuery:
     """Position of the last event of the page before: (`received_at`, `event_id`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event that nobody has looked at yet to see who wants it."""
+
+    tenant_id: str
+    event_id: str
+    connection_id: str
+    type: str
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The deliveries of one subscription, in the hands of one process at a time. Times are epoch seconds.
+
+    `strikes`: how many rounds in a row brought nothing through, since `failing_since`. `claim` says whose it is.
+    """
+
+    tenant_id: str
+    subscription_id: str
+    strikes: int = 0
+    failing_since: float | None = None
+    paused_until: float = 0.0
+    claim: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Filters of the deliveries of a tenant."""
+
+    tenant_id: str
+    subscription_id: str | None = None
+    status: str | None = None
+    event_id: str | None = None
+    limit: int = 50
+    after: tuple[float, str] | None = None
+    """Position of the last delivery of the page before: (`created_at`, `delivery_id`)."""
+
+
 class Connections(Protocol):
     async def create(self, connection: Connection) -> None:
         """Raises `VersionConflict` when the tenant has a connection with this id."""
@@ -110,6 +152,10 @@ class Secrets(Protocol):
         """
         ...
 
+    async def find(self, tenant_id: str, connection_id: str) -> Mapping[str, Secret]:
+        """All names of the connection."""
+        ...
+
     async def delete(self, tenant_id: str, connection_id: str) -> None:
         """All names of the connection."""
         ...
@@ -117,7 +163,10 @@ class Secrets(Protocol):
 
 class Executions(Protocol):
     async def append(self, execution: Execution) -> None:
-        """Returns when the row would survive kill -9 of this process. Of two rows with one id the first is kept."""
+        """Returns when the row would survive kill -9 of this process. A row that is appended twice is there once.
+
+        Its id is a ULID that was drawn at most a minute before `created_at`.
+        """
         ...
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None: ...
@@ -135,7 +184,7 @@ class Events(Protocol):
     async def append(self, events: Sequence[Event]) -> frozenset[str]:
         """Store all or none, durably (survives power loss); returns the ids that are new.
 
-        Of two events of a tenant with one id the first is kept.
+        Of two events of a tenant with one id the first is kept. With each new one its arrival is stored.
         """
         ...
 
@@ -147,6 +196,96 @@ class Events(Protocol):
 
     async def expire(self, before: float, batch: int = 1000) -> int:
         """Remove at most `batch` events received before that time (all tenants); returns how many."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """Changes are durable."""
+
+    async def create(self, subscription: Subscription, most: int) -> bool:
+        """False, and nothing is stored, when the tenant has `most` already."""
+        ...
+
+    async def get(self, tenant_id: str, subscription_id: str) -> Subscription | None: ...
+
+    async def find(self, tenant_id: str) -> list[Subscription]:
+        """Newest first."""
+        ...
+
+    async def update(self, subscription: Subscription) -> Subscription:
+        """Store it if the stored `version` still equals `subscription.version`; returns it with the next version.
+
+        Raises `VersionConflict` when it changed or is gone.
+        """
+        ...
+
+    async def delete(self, tenant_id: str, subscription_id: str) -> bool: ...
+
+
+class Deliveries(Protocol):
+    """Each change survives kill -9. After a power loss some may be undone, the last first: then an event is spread or
+    sent once more, and none is lost.
+    """
+
+    async def arrivals(self, limit: int) -> list[Arrival]:
+        """Those of all tenants, the oldest first."""
+        ...
+
+    async def spread(self, plans: Sequence[tuple[Arrival, Sequence[Delivery]]]) -> None:
+        """Store the deliveries of each arrival and remove it, both or neither; one that is gone is passed over."""
+        ...
+
+    async def take(self, now: float, until: float, limit: int) -> list[Lane]:
+        """Lanes that have something due, are not paused and are nobody's: they are the caller's until then.
+
+        Of more than `limit` those that wait longest.
+        """
+        ...
+
+    async def release(self, lane: Lane) -> None:
+        """Give it back, with its `strikes`, `failing_since` and `paused_until`; without effect if it was lost."""
+        ...
+
+    async def resume(self, tenant_id: str, subscription_id: str) -> None:
+        """Forget the lane's strikes and its pause."""
+        ...
+
+    async def lanes(self, tenant_id: str) -> list[Lane]:
+        """All lanes of a tenant, to look at: they are not taken."""
+        ...
+
+    async def due(self, lane: Lane, now: float, limit: int) -> list[Delivery]:
+        """Pending deliveries of the lane, the longest due first."""
+        ...
+
+    async def record(self, delivery: Delivery) -> bool:
+        """Store it if the stored `version` still equals its own; False when it was changed or is gone."""
+        ...
+
+    async def requeue(self, tenant_id: str, delivery_id: str, now: float) -> Delivery | None:
+        """Make it pending and due as if it were new, and end the pause of its lane. Durable. None: there is none."""
+        ...
+
+    async def bury(self, tenant_id: str, subscription_id: str, error: str, queued_before: float = float("inf")) -> int:
+        """Make pending deliveries of a lane dead; returns how many."""
+        ...
+
+    async def get(self, tenant_id: str, delivery_id: str) -> Delivery | None: ...
+
+    async def find(self, query: DeliveryQuery) -> list[Delivery]:
+        """Newest first, at most `limit` after `after`; the order is total: (`created_at`, `delivery_id`)."""
+        ...
+
+    async def forget_connection(self, tenant_id: str, connection_id: str) -> None:
+        """Remove what is pending of its events, arrivals too. What was delivered or is dead stays."""
+        ...
+
+    async def forget_subscription(self, tenant_id: str, subscription_id: str) -> None:
+        """Remove its lane and all deliveries in it."""
+        ...
+
+    async def expire(self, before: float, batch: int = 1000) -> int:
+        """Remove at most `batch` deliveries of events that came before that time (all tenants), and arrivals too."""
         ...
 
 
@@ -193,6 +332,22 @@ class Vault(Protocol):
         ...
 
 
+class Census(Protocol):
+    """What there is of all tenants: for an operator who moves it, never for a call. On AWS it needs `dynamodb:Scan`."""
+
+    async def tenants(self) -> list[str]:
+        """Who has a connection, a subscription, an event or a row in the log; sorted."""
+        ...
+
+    def records(self, prefix: str) -> AsyncIterator[tuple[str, Record]]:
+        """All live records whose keys begin so, by key. `prefix` holds the first colon of the key."""
+        ...
+
+    def arrivals(self) -> AsyncIterator[Arrival]:
+        """All of them, in no order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """The ports of one deployment, opened together and closed together."""
@@ -201,8 +356,11 @@ class Store:
     secrets: Secrets
     executions: Executions
     events: Events
+    subscriptions: Subscriptions
+    deliveries: Deliveries
     state: State
     vault: Vault
+    census: Census
     lifetime: Lifetime
 
 

@@ -1,4 +1,5 @@
-"""What an observer is told: one event when an attempt ends, one when its call ends, one for a message from a provider.
+"""What an observer is told: one event when an attempt ends, one when its call ends, one for a message from a provider,
+and one for each attempt to deliver an event.
 
 Ids, codes, figures and the upstream's host, and nothing else. No input, output, message, query, header or credential
 can be in an event: there is no field for one.
@@ -87,6 +88,29 @@ class MessageEvent(NamedTuple):
     received_bytes: int
 
 
+class DeliveryEvent(NamedTuple):
+    """One attempt to deliver an event to a subscriber. `number` counts the attempts since it was put in, from 1.
+
+    `lag_ms`: since it was put in. `outcome`: delivered, retry or dead. `http_status` None = no answer came. `reason`
+    says in our own words why it was not delivered. `host` is the tenant's to name; the rest of its URL may be secret.
+    """
+
+    tenant_id: str
+    integration_id: str
+    connection_id: str
+    subscription_id: str
+    delivery_id: str
+    event_id: str
+    at: float
+    latency_ms: float
+    lag_ms: float
+    number: int
+    host: str
+    outcome: str
+    http_status: int | None
+    reason: str
+
+
 class Observer(Protocol):
     """Is told on the event loop, so it returns at once; never raises."""
 
@@ -95,6 +119,8 @@ class Observer(Protocol):
     def call(self, event: CallEvent) -> None: ...
 
     def message(self, event: MessageEvent) -> None: ...
+
+    def delivery(self, event: DeliveryEvent) -> None: ...
 
 
 class Fan:
@@ -114,3 +140,7 @@ class Fan:
     def message(self, event: MessageEvent) -> None:
         for observer in self._observers:
             observer.message(event)
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        for observer in self._observers:
+            observer.delivery(event)

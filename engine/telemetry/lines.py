@@ -3,6 +3,7 @@
     {"event": "attempt", "time": "…Z", "executionId": "…", "step": "request", "attempt": 1, "httpStatus": 503, …}
     {"event": "call", "time": "…Z", "executionId": "…", "status": "error", "errorCode": "PROVIDER_UNAVAILABLE", …}
     {"event": "message", "time": "…Z", "connectionId": "…", "outcome": "duplicate", "httpStatus": 200, …}
+    {"event": "delivery", "time": "…Z", "subscriptionId": "…", "eventId": "…", "outcome": "retry", "attempt": 1, …}
 
 What is not known is left out. Where the lines go, and whether they go anywhere, is the logger's configuration.
 
@@ -19,12 +20,12 @@ from typing import Any
 
 import orjson
 
-from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, DeliveryEvent, MessageEvent
 
 LOGGER = "integrations.calls"
 _PAUSE_SECONDS = 0.05
 _MOST = 1000
-_Event = AttemptEvent | CallEvent | MessageEvent
+_Event = AttemptEvent | CallEvent | MessageEvent | DeliveryEvent
 
 
 class JsonLines:
@@ -41,6 +42,9 @@ class JsonLines:
         self._add(event)
 
     def message(self, event: MessageEvent) -> None:
+        self._add(event)
+
+    def delivery(self, event: DeliveryEvent) -> None:
         self._add(event)
 
     def _add(self, event: _Event) -> None:
@@ -60,6 +64,8 @@ def line_of(event: _Event) -> str:
     """One JSON object without line breaks."""
     if isinstance(event, MessageEvent):
         line = _message(event)
+    elif isinstance(event, DeliveryEvent):
+        line = _delivery(event)
     else:
         line = _attempt(event) if isinstance(event, AttemptEvent) else _call(event)
     return orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
@@ -126,6 +132,27 @@ def _message(event: MessageEvent) -> dict[str, Any]:
         "httpStatus": event.http_status,
         "latencyMs": round(event.latency_ms, 1),
         "receivedBytes": event.received_bytes,
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _delivery(event: DeliveryEvent) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "event": "delivery",
+        "time": datetime.fromtimestamp(event.at, UTC),
+        "tenantId": event.tenant_id,
+        "integrationId": event.integration_id,
+        "connectionId": event.connection_id,
+        "subscriptionId": event.subscription_id,
+        "deliveryId": event.delivery_id,
+        "eventId": event.event_id,
+        "attempt": event.number,
+        "host": event.host,
+        "outcome": event.outcome,
+        "reason": event.reason or None,
+        "httpStatus": event.http_status,
+        "latencyMs": round(event.latency_ms, 1),
+        "lagMs": round(event.lag_ms, 1),
     }
     return {name: value for name, value in line.items() if value is not None}
 

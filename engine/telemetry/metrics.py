@@ -6,6 +6,9 @@
     integrations_upstream_seconds{integration}             histogram: one attempt each
     integrations_rejected_by_limit_total{integration}      refused by a limit before anything was sent
     integrations_circuits_open{integration}                read at the scrape
+    integrations_messages_total{integration,outcome}       messages from providers
+    integrations_deliveries_total{integration,outcome}     attempts to deliver an event: delivered, retry or dead
+    integrations_delivery_lag_seconds{integration}         histogram: from an event to a subscriber's 2xx
 
 Labels come from the catalogue and from closed lists, so the number of series is bounded. A tenant, a connection, or a
 host (a tenant may name one) is never a label.
@@ -18,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from engine.telemetry import prometheus
-from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, DeliveryEvent, MessageEvent
 from engine.telemetry.prometheus import Labels
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -47,6 +50,8 @@ class Metrics:
         self.attempts: dict[Labels, int] = defaultdict(int)
         self.rejected: dict[Labels, int] = defaultdict(int)
         self.messages: dict[Labels, int] = defaultdict(int)
+        self.deliveries: dict[Labels, int] = defaultdict(int)
+        self.delivery_lag: dict[str, Histogram] = defaultdict(Histogram)
         self.call_seconds: dict[str, Histogram] = defaultdict(Histogram)
         self.upstream_seconds: dict[str, Histogram] = defaultdict(Histogram)
 
@@ -63,6 +68,11 @@ class Metrics:
 
     def message(self, event: MessageEvent) -> None:
         self.messages[event.integration_id or "", event.outcome] += 1
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        self.deliveries[event.integration_id, event.outcome] += 1
+        if event.outcome == "delivered":
+            self.delivery_lag[event.integration_id].note(event.lag_ms / 1000)
 
     def text(self, open_circuits: Mapping[str, int] | None) -> str:
         """Prometheus text 0.0.4. `open_circuits`: how many by integration; None = the store can't be asked."""
@@ -84,6 +94,18 @@ class Metrics:
             ),
             prometheus.counter(
                 "integrations_messages_total", "Messages from providers.", ("integration", "outcome"), self.messages
+            ),
+            prometheus.counter(
+                "integrations_deliveries_total",
+                "Attempts to deliver an event.",
+                ("integration", "outcome"),
+                self.deliveries,
+            ),
+            prometheus.histogram(
+                "integrations_delivery_lag_seconds",
+                "From an event to its subscriber's 2xx.",
+                BUCKETS,
+                self.delivery_lag,
             ),
             prometheus.gauge(
                 "integrations_store_up", "The store can be asked.", (), {(): int(open_circuits is not None)}

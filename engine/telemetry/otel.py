@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from engine.telemetry import caller
-from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent, Observer
+from engine.telemetry.events import AttemptEvent, CallEvent, DeliveryEvent, MessageEvent, Observer
 
 NAME = "integrations"
 _W3C = TraceContextTextMapPropagator()
@@ -73,6 +73,21 @@ class Traces:
             found["integrations.connection.id"] = event.connection_id
         span = self._tracer.start_span("receive", _parent(), kind=SpanKind.SERVER, start_time=began, attributes=found)
         _end(span, None, began + round(event.latency_ms * 1e6))
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        began = _nanoseconds(event.at)
+        found: _Attributes = {
+            "integrations.outcome": event.outcome,
+            "integrations.integration": event.integration_id,
+            "integrations.event.id": event.event_id,
+            "integrations.subscription.id": event.subscription_id,
+            "integrations.attempt": event.number,
+            "server.address": event.host,
+        }
+        if event.http_status is not None:
+            found["http.response.status_code"] = event.http_status
+        span = self._tracer.start_span("deliver", Context(), kind=SpanKind.CLIENT, start_time=began, attributes=found)
+        _end(span, event.reason or None, began + round(event.latency_ms * 1e6))
 
     def _attempt(self, event: AttemptEvent, within: Context) -> None:
         began = _nanoseconds(event.at)
@@ -146,6 +161,7 @@ class Meters:
         self._upstream = meter.create_histogram("integrations.upstream.duration", "s", "Requests to providers")
         self._rejected = meter.create_counter("integrations.rejected_by_limit", "{call}", "Calls refused by a limit")
         self._messages = meter.create_counter("integrations.messages", "{message}", "Messages from providers")
+        self._deliveries = meter.create_counter("integrations.deliveries", "{attempt}", "Attempts to deliver an event")
 
     def attempt(self, event: AttemptEvent) -> None:
         found: _Attributes = {"integrations.integration": event.integration_id}
@@ -163,3 +179,7 @@ class Meters:
     def message(self, event: MessageEvent) -> None:
         known = event.integration_id or ""
         self._messages.add(1, {"integrations.integration": known, "integrations.outcome": event.outcome})
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        found: _Attributes = {"integrations.integration": event.integration_id, "integrations.outcome": event.outcome}
+        self._deliveries.add(1, found)

@@ -6,14 +6,34 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.storage.sqlite import open_store
+from engine.bootstrap import open_storage
+from engine.settings import Settings, Storage
 from tests.api.conformance import Checked
 from tests.api.support import HEADERS, SmallEngine, app_over
 
+ON_AWS_TOO = frozenset({"test_connections", "test_execute", "test_executions", "test_subscriptions", "test_webhooks"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The main part of the suite is run over both storages; what has many rows of its own, over one."""
+    if "storage" not in metafunc.fixturenames or next(metafunc.definition.iter_markers("parametrize"), None):
+        return
+    if metafunc.module.__name__.rpartition(".")[2] in ON_AWS_TOO:
+        metafunc.parametrize("storage", ["sqlite", "aws"], indirect=True)
+
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[SmallEngine]:
-    store = open_store(data_dir=tmp_path)
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """What `INTEGRATIONS_STORAGE` says."""
+    name: Storage = getattr(request, "param", "sqlite")
+    if name == "aws":
+        request.getfixturevalue("aws_place")
+    return name
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, storage: Storage) -> AsyncIterator[SmallEngine]:
+    store = open_storage(Settings(data_dir=tmp_path, storage=storage))
     yield SmallEngine(store)
     await store.lifetime.close()
 

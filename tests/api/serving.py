@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from engine.storage.ports import Store
 from engine.storage.sqlite import open_store
 from tests.api.support import SmallEngine, app_over
 
 _PATIENCE_SECONDS = 30
+Seed = Callable[[Store], Awaitable[None]]
+"""What is in the store before anybody asks."""
 
 
 @contextmanager
-def serving(data_dir: Path) -> Iterator[str]:
-    """The base URL of an API over a fresh store; it stops when the block ends."""
+def serving(data_dir: Path, seed: Seed | None = None) -> Iterator[str]:
+    """The base URL of an API over a fresh store, seeded; it stops when the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     started = threading.Event()
     servers: list[uvicorn.Server] = []
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(data_dir, listener, servers, started)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(data_dir, listener, servers, started, seed)))
     thread.start()
     try:
         assert started.wait(_PATIENCE_SECONDS)
@@ -37,9 +40,11 @@ def serving(data_dir: Path) -> Iterator[str]:
 
 
 async def _serve(
-    data_dir: Path, listener: socket.socket, servers: list[uvicorn.Server], started: threading.Event
+    data_dir: Path, listener: socket.socket, servers: list[uvicorn.Server], started: threading.Event, seed: Seed | None
 ) -> None:
     engine = SmallEngine(open_store(data_dir=data_dir))
+    if seed is not None:
+        await seed(engine.store)
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> Any:

@@ -11,11 +11,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ulid import ULID
+
 from engine.api.app import create_app
-from engine.catalog import Action, AnswerPlan, Apply, Catalog, Form, Hosts, Integration, Method
+from engine.catalog import (
+    Action,
+    AnswerPlan,
+    Apply,
+    Catalog,
+    Form,
+    Hosts,
+    Integration,
+    Method,
+    Signature,
+    Webhook,
+    WebhookAnswer,
+)
 from engine.compiled.schema import Schema
 from engine.errors import CallError, RequestError, StorageCorrupt, StorageUnavailable
 from engine.library import exact
+from engine.library.absent import ABSENT
 from engine.model import Answer, Command, Connection, Execution, Problem
 from engine.settings import Settings
 from engine.storage.ports import Store
@@ -75,7 +90,35 @@ def _integration(integration_id: str, category: str, actions: Mapping[str, Actio
         limits=(),
         actions=actions,
         test=None,
+        webhook=_WEBHOOK,
     )
+
+
+_WEBHOOK = Webhook(
+    method="POST",
+    handshakes=(),
+    verify=(
+        Signature(
+            scheme="equals",
+            plugin=None,
+            texts=(),
+            keys=(lambda scope: scope["webhook"]["token"] if "webhook" in scope else ABSENT,),
+            fields=(),
+            extra=None,
+            encoding="hex",
+            given=lambda scope: scope["request"]["key"],
+        ),
+    ),
+    read=(),
+    each=None,
+    events=(),
+    accepted=WebhookAnswer(200),
+    duplicate=None,
+    refused=WebhookAnswer(401),
+    failed=WebhookAnswer(503),
+    uses=frozenset({"key"}),
+)
+"""Its messages prove themselves by the key of their address, and none of them is an event."""
 
 
 def _action(action_id: str) -> Action:
@@ -145,7 +188,7 @@ class SmallEngine:
         except CallError as error:
             answer = _failure(error)
         row = replace(_row(command, connection, answer), created_at=self.clock.now())
-        execution_id = f"01JTXK3V9QW8Z2M4N6P8{len(self.commands):06d}"
+        execution_id = f"{str(ULID.from_timestamp(row.created_at))[:10]}{len(self.commands):016d}"
         await self.store.executions.append(replace(row, execution_id=execution_id))
         return replace(answer, execution_id=execution_id)
 

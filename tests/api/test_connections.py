@@ -109,6 +109,7 @@ async def test_a_misspelt_credential_is_answered_with_the_right_name(api, field,
     assert f'did you mean "{near}"?' in refused.json()["data"]["issues"][0]["message"]
 
 
+@pytest.mark.parametrize("storage", ["sqlite"], indirect=True)
 async def test_a_secret_in_config_is_refused_and_reaches_no_file(api, engine, tmp_path):
     await api.post("/connections", json={**GOOD, "config": {"shopId": "1", "apiKey": CANARY}})
     await engine.store.lifetime.check()

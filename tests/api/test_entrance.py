@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.api.auth import TokenGate
+from engine.api.app import create_app
 from engine.errors import SettingsError
+from engine.settings import Settings
 from tests.api.support import AUTHORISED, HEADERS, OLD_TOKEN, TOKEN, SmallEngine, app_over
 
 WRONG: list[dict[str, str]] = [
@@ -82,10 +83,9 @@ async def test_an_authorization_given_twice_is_no_authorization(api):
         assert (await plain.get("/catalog", headers=headers)).status_code == 401
 
 
-def test_a_gate_without_a_hash_is_refused_at_start():
-    for hashes in ((), (b"short",)):
-        with pytest.raises(SettingsError):
-            TokenGate(hashes)
+def test_what_is_no_hash_of_a_token_is_refused_at_start(engine):
+    with pytest.raises(SettingsError):
+        create_app(engine, Settings(), token_hashes=[b"short"])
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/catalog/acme-parcels/logo.svg"])

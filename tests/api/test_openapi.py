@@ -113,4 +113,4 @@ def test_only_open_operations_go_without_the_token():
         "health.ready",
         "catalog.getLogo",
     }
-    assert DOCUMENT["security"] == [{"serviceToken": []}]
+    assert DOCUMENT["security"] == [{"serviceToken": []}, {"signature": []}]

@@ -19,7 +19,7 @@ from engine.bootstrap import open_engine
 from engine.cases.sandbox import running
 from engine.events.message import LARGEST_MESSAGE
 from engine.runtime.execute import Engine
-from engine.settings import Settings
+from engine.settings import Settings, Storage
 from engine.telemetry.events import MessageEvent
 from engine.telemetry.lines import line_of
 from engine.telemetry.metrics import Metrics
@@ -81,7 +81,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, storage: Storage) -> AsyncIterator[Site]:
     catalog = compiled(
         tmp_path / "specs",
         webhook_spec(answers=ANSWERS),
@@ -90,7 +90,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         webhook_spec("token-shipping", verify=[TOKENED]),
         {name: part for name, part in webhook_spec("bare-shipping").items() if name != "webhooks"},
     )
-    settings = Settings(data_dir=tmp_path / "data", public_url=PUBLIC_URL)
+    settings = Settings(data_dir=tmp_path / "data", public_url=PUBLIC_URL, storage=storage)
     engine = await open_engine(settings, catalog=catalog)
     diary, digest = Diary(), hashlib.sha256(TOKEN.encode()).digest()
     async with running(create_app(engine, settings, token_hashes=[digest], observer=diary)) as origin:

@@ -367,9 +367,25 @@ def test_an_address_may_differ_where_the_account_speaks(url: str, got: str, fits
     assert Origins(GIVEN).pattern(host_and_path(url)).fits(host_and_path(got)) is fits
 
 
-def test_a_time_in_the_input_makes_all_times_the_callers() -> None:
-    given = {**GIVEN, "input": {"from": "2026-05-03"}}
-    assert not Origins(given).pattern("2026-05-01T03:04:05Z").fits("2026-05-02T03:04:05Z")
+@pytest.mark.parametrize("sent", ["2026-05-01T08:00:00Z", "20260501150000", "01/05/2026 15:00:00", "1777622400"])
+def test_a_time_that_the_caller_said_is_the_callers_however_it_is_sent(sent: str) -> None:
+    """Another time beside it is that of the call all the same."""
+    origins = Origins({**GIVEN, "input": {"from": "2026-05-01T08:00:00Z"}})
+    assert origins.pattern(sent).fits(sent)
+    assert not origins.pattern(sent).fits(sent.replace("05", "06").replace("1777622400", "1777622401"))
+    assert origins.pattern("2026-05-01T03:04:05Z").fits("2026-05-02T03:04:05Z")
+
+
+def test_what_an_earlier_call_gave_is_not_the_callers_word() -> None:
+    """An id with the day in it was made by us: the next day's is another."""
+    given = {**GIVEN, "input": {"paymentId": "260501_DH-1"}}
+    assert not Origins(given).pattern("260501_DH-1").fits("260502_DH-1")
+    assert Origins(given, got=[{"paymentId": "260501_DH-1"}]).pattern("260501_DH-1").fits("260502_DH-1")
+
+
+def test_digits_after_a_date_are_no_time_of_day_behind_an_underscore() -> None:
+    given = {**GIVEN, "config": {"appId": "100001"}}
+    assert Origins(given).pattern("260501_100001_R-1").fits("260502_100001_R-1")
 
 
 def _leaves(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -387,7 +403,12 @@ def _with_other(tree: Any, path: tuple[Any, ...]) -> Any:
     return copy
 
 
-@pytest.mark.parametrize("integration_id", sorted(OURS))
+WITH_JSON = {
+    case.integration_id for case in cases() for turn in case.turns for one in turn.exchanges if "json" in one.expect
+}
+
+
+@pytest.mark.parametrize("integration_id", sorted(OURS & WITH_JSON))
 def test_no_field_that_the_caller_gave_may_differ(integration_id: str) -> None:
     """Each value of a recorded JSON body that stands in the input is changed, one at a time: none still fits."""
     changed = 0

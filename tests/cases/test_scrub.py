@@ -232,3 +232,10 @@ def test_a_number_stays_a_number(number: int, name: str) -> None:
     cleaned = learned({name: number, "d": Decimal("1.5")}).clean({name: number, "d": Decimal("1.5")})
     assert isinstance(cleaned[name], int)
     assert cleaned["d"] == Decimal("1.5")
+
+
+def test_a_fake_file_begins_as_files_of_its_kind_do() -> None:
+    """Outputs that tell a label's kind from its first bytes read the fake as they read the real one."""
+    label = base64.b64encode(b"%PDF-1.4 Tran Thi Buoi 0912345678 " * 30).decode()
+    cleaned = learned({"pdf": label}).clean({"pdf": label})
+    assert base64.b64decode(cleaned["pdf"]) == b"%PDF-a fake file 1"

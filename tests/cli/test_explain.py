@@ -89,8 +89,15 @@ def test_of_a_case_the_matching_rule_is_shown_and_why_the_ones_before_do_not_mat
     (exchange,) = call["exchanges"]
     *before, matched = exchange["rules"]
     assert matched["matches"] is True
-    assert matched["rule"] == "errors[1].codes.41"
-    assert [rule["why"] for rule in before] == ["the status is 400, not 422"]
+    assert matched["rule"] == "errors[2].codes.41"
+    assert [(rule["rule"], rule["why"]) for rule in before] == [
+        ("actions[0].errors[0]", "`when` does not hold"),
+        ("actions[0].errors[1]", "`when` does not hold"),
+        ("actions[0].errors[2]", "the status is 400, not 200 or 201"),
+        ("actions[0].errors[3]", "the status is 400, not 200 or 201"),
+        ("errors[0]", "the status is 400, not 422"),
+        ("errors[1]", "`when` does not hold"),
+    ]
     file, line, column = matched["at"].rsplit(":", 2)
     written = (ROOT / file).read_text("utf-8").splitlines()[int(line) - 1][int(column) - 1 :]
     assert written.strip("\"'").startswith("41")
@@ -232,7 +239,7 @@ def test_as_text_it_says_the_same_in_sentences(capsys: pytest.CaptureFixture[str
     assert "POST https://test-payment.momo.vn/v2/gateway/api/create\n" in said
     assert "signed by momo_hmac in json.signature: " in said
     assert "errors[0]: no, the status is 400, not 422\n" in said
-    assert "errors[1].codes.41: matches\n" in said
+    assert "errors[2].codes.41: matches\n" in said
     assert "error: CONFLICT (41): Duplicated orderId." in said
     assert "step 2, link (read):" in text_of(capsys, *LABEL, "--case", "a label link in two steps")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -32,7 +33,16 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def run(command: str, service: Service) -> subprocess.CompletedProcess[str]:
     mine = command.replace("127.0.0.1:8400", f"127.0.0.1:{service.port}").replace(".data/", f"{service.data_dir}/")
-    return subprocess.run(["bash", "-c", mine], cwd=ROOT, text=True, capture_output=True, timeout=60, check=False)
+    where = {"INTEGRATIONS_PUBLIC_URL": service.url, "INTEGRATIONS_DATA_DIR": str(service.data_dir)}
+    return subprocess.run(
+        ["bash", "-c", mine],
+        cwd=ROOT,
+        env={**os.environ, **where},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_the_two_commands_are_targets_of_the_makefile_and_ci_runs_the_second():

@@ -9,16 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ulid import ULID
 
+from engine.events.book import EventBook
+from engine.events.spread import spread
+from engine.events.subscriptions import SubscriptionService
+from engine.model import Event
+from engine.storage.ports import Store
 from tests.api.conformance import DOCUMENT
 from tests.api.serving import serving
-from tests.api.support import CANARY, TOKEN
+from tests.api.support import CANARY, START, TOKEN, TickingClock, catalog
 
 CONTRACT = Path(__file__).resolve().parents[2] / "client" / "contract"
 _OURS = ("catalog.getLogo", "health.live", "health.ready", "metrics.get", "openapi.get", "status.get")
-_OF_EVENTS = ("webhooks.", "events.", "connections.openWebhook", "connections.closeWebhook")
-"""Added by us beside the contract; a provider calls the first, and the others have no client yet."""
+_OF_PROVIDERS = "webhooks."
+"""Beside the contract: for operators, and for providers that call us."""
 _SECONDS = 120
+
+
+async def a_delivered_event(store: Store) -> None:
+    """One event and who wants it."""
+    subscriptions = SubscriptionService(catalog(), store, TickingClock(), private_ok=False, wake=lambda: None)
+    await subscriptions.create("acme", "https://example.com/first", ("*",))
+    event_id = str(ULID.from_timestamp(START + 100))
+    data = b'{"orderCode":"A1"}'
+    await EventBook(store).append(
+        [Event(event_id, "acme", "c1", "acme-parcels", "shipment.updated", data, START + 100)]
+    )
+    await spread(store, START + 101)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +47,7 @@ def seen(tmp_path_factory) -> dict[str, Any]:
         pytest.skip("node is not installed")
     if not (CONTRACT / "node_modules").is_dir() or not (CONTRACT / "dist").is_dir():
         pytest.skip("client/contract is not installed: run `npm ci` there")
-    with serving(tmp_path_factory.mktemp("client")) as url:
+    with serving(tmp_path_factory.mktemp("client"), a_delivered_event) as url:
         run = subprocess.run(
             [node, "test/consumer.mjs", url, TOKEN], cwd=CONTRACT, capture_output=True, timeout=_SECONDS, check=False
         )
@@ -43,7 +61,7 @@ def test_the_contract_has_every_operation_of_the_document_and_no_other(seen):
         (operation["operationId"], method.upper(), path)
         for path, methods in DOCUMENT["paths"].items()
         for method, operation in methods.items()
-        if operation["operationId"] not in _OURS and not operation["operationId"].startswith(_OF_EVENTS)
+        if operation["operationId"] not in _OURS and not operation["operationId"].startswith(_OF_PROVIDERS)
     }
     assert {tuple(operation) for operation in seen["operations"]} == described
 
@@ -61,6 +79,9 @@ def test_answers_arrive_whole(seen):
     assert value["actions.execute"]["data"] == {"weight": 200}
     assert value["executions.get"]["executionId"] == value["actions.execute"]["executionId"]
     assert value["connections.delete"] == {"success": True}
+    assert value["subscriptions.create"]["secret"].startswith("whsec_")
+    assert value["events.get"]["data"] == {"orderCode": "A1"}
+    assert value["deliveries.redeliver"]["status"] == "pending"
     assert len(value["catalog.list"]["integrations"]) == 1
 
 

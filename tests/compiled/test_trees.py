@@ -246,15 +246,17 @@ def test_json_of_what_is_no_json_value_is_an_error() -> None:
         ({"$text": "x{{ input.name }}"}, "xAn"),
         ({"$text": ["a", {"$when": "input.gone", "$value": "b"}, {"$const": True}]}, "atrue"),
         ({"$text": ["{{ input.name }}", {"$json": {"n": "{{ input.n }}"}}]}, 'An{"n":5}'),
+        ({"$text": ["a", "{{ input.list }}"], "$join": ","}, "a,a,b"),
+        ({"$text": [{"$each": "input.rows", "$value": "{{ item.id }}"}], "$join": ","}, "1,2,3"),
     ],
 )
 def test_text_joins_parts_and_absent_ones_fall_or_read_as_told(node: Any, made: Any) -> None:
     assert request(node) == made
 
 
-def test_text_of_a_list_is_an_error() -> None:
+def test_text_of_an_object_is_an_error() -> None:
     with pytest.raises(EvaluationError):
-        request({"$text": ["{{ input.list }}"]})
+        request({"$text": ["{{ input.rows }}"]})
 
 
 QUOTES = {"q": lambda text: text.replace("'", "''")}

@@ -21,9 +21,13 @@ from tests.support.upstream import Reply, Seen
 IDS = sorted(catalog().integrations)
 
 
+BEGINS = {"secretKey": "sk_test_", "webhookSecret": "whsec_"}
+"""What some forms ask such a field to begin with; the others do not mind."""
+
+
 def canary(name: str) -> str:
     """32 characters: some providers' keys have that many, never more or less."""
-    return f"canary-{name}-{'7f3a91Zq' * 4}"[:32]
+    return f"{BEGINS.get(name, '')}canary-{name}-{'7f3a91Zq' * 4}"[:32]
 
 
 def echo(seen: Seen) -> Reply:

@@ -27,6 +27,7 @@ from tests.support.specs import ID
 TENANT = "acme"
 METHODS = ["GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "LOCK", "QUERY"]
 NAMES = ["limit", "cursor", "status", "startDate", "endDate", "connectionId", "integrationId", "category", "type", "x"]
+NAMES += ["subscriptionId", "eventId"]
 DEEP = [b"[" * 100_000, b'{"input":' * 20_000, b"[" * 900 + b"]" * 900, b'{"a":' * 900 + b"1" + b"}" * 900]
 
 
@@ -82,7 +83,10 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             with service.client(TENANT) as client:
                 connection = connect(client, ID, config={"shop": "17"}, credentials=CREDENTIALS)
                 done = execute(client, "quote", connectionId=connection).json()
-            found = Target(service, [ID.encode(), connection.encode(), done["executionId"].encode()])
+                made = client.post("/subscriptions", json={"url": "https://example.com/hooks", "eventTypes": ["*"]})
+                subscription = made.json()["subscriptionId"]
+            ids = [ID, connection, done["executionId"], subscription]
+            found = Target(service, [one.encode() for one in ids])
             yield found
             found.close()
             assert "Traceback" not in service.output
@@ -113,7 +117,7 @@ JSON_VALUES = st.recursive(
 
 def shaped(target: Target) -> st.SearchStrategy[dict[str, Any]]:
     """Almost a body that some operation takes: its own fields, each with its own value or with anything."""
-    integration, connection, _ = (one.decode() for one in target.ids)
+    integration, connection, *_ = (one.decode() for one in target.ids)
     usual: dict[str, Any] = {
         "integrationId": integration,
         "connectionId": connection,
@@ -126,13 +130,26 @@ def shaped(target: Target) -> st.SearchStrategy[dict[str, Any]]:
         "input": {"weight": 3, "town": "hue"},
         "callerService": "agent",
         "callerRef": "ref-1",
+        "url": "https://example.com/hooks",
+        "eventTypes": ["*"],
+        "overlapSeconds": 60,
     }
     each = {name: st.just(value) | JSON_VALUES for name, value in usual.items()}
     part = st.fixed_dictionaries({}, optional=each)
+    subscribing = st.fixed_dictionaries(
+        {"url": st.just(usual["url"]) | TEXTS, "eventTypes": st.just(["*"]) | st.lists(TEXTS, max_size=2)},
+        optional={"status": st.sampled_from(["active", "disabled", "gone"])},
+    )
     mixed = st.tuples(part, st.dictionaries(TEXTS, JSON_VALUES, max_size=2)).map(lambda two: {**two[0], **two[1]})
-    return mixed | st.fixed_dictionaries(
-        {"connectionId": st.just(connection), "actionId": st.sampled_from(["quote", "book", "pay", "none"])},
-        optional={"input": JSON_VALUES | st.dictionaries(st.sampled_from(["weight", "order", "town"]), JSON_VALUES)},
+    return (
+        mixed
+        | subscribing
+        | st.fixed_dictionaries(
+            {"connectionId": st.just(connection), "actionId": st.sampled_from(["quote", "book", "pay", "none"])},
+            optional={
+                "input": JSON_VALUES | st.dictionaries(st.sampled_from(["weight", "order", "town"]), JSON_VALUES)
+            },
+        )
     )
 
 
@@ -156,7 +173,8 @@ ANYTHING = (TEXTS.map(str.encode) | st.binary(max_size=8)).map(lambda raw: quote
 
 def places(target: Target) -> st.SearchStrategy[tuple[str, bytes]]:
     """A method and a path: those of an operation with ids that exist, or others in their place; percent-encoded."""
-    ids = dict(zip(("{integrationId}", "{connectionId}", "{executionId}"), target.ids, strict=True))
+    names = ("{integrationId}", "{connectionId}", "{executionId}", "{subscriptionId}")
+    ids = dict(zip(names, target.ids, strict=True))
 
     def of(operation: Operation) -> st.SearchStrategy[tuple[str, bytes]]:
         method = mostly(st.just(operation.method), st.sampled_from(METHODS))
@@ -217,7 +235,8 @@ def requests(target: Target) -> st.SearchStrategy[Request]:
 def play(target: Target, data: st.DataObject) -> None:
     method, path, given, sent = data.draw(target.requests)
     if method == "DELETE":
-        path = path.replace(target.ids[1], b"another")  # the others need it
+        for needed in (target.ids[1], target.ids[3]):  # by the others
+            path = path.replace(needed, b"another")
     reply = target.ask(method, path, given, sent)
     body, heads = reply.read(), reply.getheaders()
     if reply.will_close:

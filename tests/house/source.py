@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_OURS = ("engine", "plugins", "tools", "bench", "tests")
+_OURS = ("engine", "plugins", "tools", "bench", "infra", "tests")
 
 
 def python_files(*folders: str) -> list[Path]:

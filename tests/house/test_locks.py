@@ -9,7 +9,7 @@ import pytest
 
 from tests.house.source import ROOT
 
-_LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+_LOCKS = ("requirements.lock", "requirements-aws.lock", "requirements-build.lock", "requirements-dev.lock")
 _PIN = re.compile(r"(?m)^([a-z0-9.-]+)==(\S+)")
 
 
@@ -49,6 +49,7 @@ def test_every_declared_package_is_locked() -> None:
     assert runtime <= _pins("requirements.lock").keys()
     assert {_name(entry) for entry in groups["build"]} <= _pins("requirements-build.lock").keys()
     extras = declared["project"]["optional-dependencies"]["aws"]
+    assert runtime | {_name(entry) for entry in extras} <= _pins("requirements-aws.lock").keys()
     assert {_name(entry) for entry in [*development, *extras]} <= _pins("requirements-dev.lock").keys()
 
 

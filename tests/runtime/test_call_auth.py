@@ -225,3 +225,21 @@ async def test_an_input_can_not_name_a_signing_header(tmp_path: Path) -> None:
     async with running(tmp_path, spec(one)) as scene:
         await scene.call("do_it", {"note": "forged"})
         assert [value for name, value in scene.upstream.seen[0].pairs if name.lower() == "x-api-key"] == [KEY]
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+async def test_what_applies_nothing_makes_no_body(tmp_path: Path, kind: str) -> None:
+    """A method that adds to the body of some requests leaves the others without one."""
+    method = {
+        "method": "token",
+        "type": "api_key",
+        "needs": ["apiKey"],
+        "apply": {kind: {"$when": "payload", "$value": {"key": "{{ credentials.apiKey }}"}}},
+    }
+    write = action("book", "write", request={"method": "POST", "path": "/book", "payload": {"a": "1"}})
+    async with running(tmp_path, spec(action(), write, auth=[method])) as scene:
+        assert (await scene.call()).success
+        assert scene.upstream.seen[-1].body == b""
+        assert "content-type" not in scene.upstream.seen[-1].headers
+        assert (await scene.call("book")).success
+        assert KEY.encode() in scene.upstream.seen[-1].body

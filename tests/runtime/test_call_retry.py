@@ -164,6 +164,16 @@ async def test_a_lost_write_stays_unknown_when_its_repetition_is_not_even_accept
         assert scene.seen == 1
 
 
+async def test_there_is_one_already_may_speak_of_the_attempt_that_was_lost(tmp_path: Path) -> None:
+    """Told as a conflict, the caller would make another one. Without a lost answer it is somebody else's."""
+    async with running(tmp_path, SPEC, in_turn(lost("drop"), answer({}, 409))) as scene:
+        done = await scene.call("pay")
+        assert done.error is not None
+        assert (done.error.code, done.error.details["cause"]) == ("OUTCOME_UNKNOWN", "CONFLICT")
+    async with running(tmp_path / "other", SPEC, in_turn(answer({}, 409))) as scene:
+        assert await scene.code("pay") == "CONFLICT"
+
+
 async def test_a_lost_write_is_settled_by_what_its_repetition_says(tmp_path: Path) -> None:
     async with running(tmp_path, SPEC, in_turn(lost("drop"), answer({}, 422))) as scene:
         assert await scene.code("pay") == "INVALID_INPUT"

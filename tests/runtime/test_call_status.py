@@ -158,6 +158,27 @@ async def test_an_accepted_refusal_proves_the_credentials(tmp_path: Path) -> Non
         assert not (await scene.engine.test(stored)).success
 
 
+@pytest.mark.parametrize(("body", "good"), [({"code": "42"}, True), ({}, False), ("<html>Not Found</html>", False)])
+async def test_an_accepted_refusal_must_be_the_providers_own_word(tmp_path: Path, body: Any, good: bool) -> None:
+    """Where it has codes: a page of a proxy says 404 too."""
+    made = shop_test(accept={"code": ["NOT_FOUND"]})
+    async with running(tmp_path, {**made, "answer": {"code": "body.code"}}, replies(body, 404)) as scene:
+        proof = await scene.engine.test(scene.connection)
+        assert proof.success is good
+        assert good or "the provider's own words" in proof.message
+
+
+@pytest.mark.parametrize(("code", "good"), [("42", True), ("13", False)])
+async def test_of_the_refusals_of_one_kind_only_the_named_ones_prove_anything(
+    tmp_path: Path, code: str, good: bool
+) -> None:
+    made = shop_test(accept={"code": ["NOT_FOUND"], "providerCode": ["42"]})
+    async with running(tmp_path, {**made, "answer": {"code": "body.code"}}, replies({"code": code}, 404)) as scene:
+        proof = await scene.engine.test(scene.connection)
+        assert proof.success is good
+        assert good or proof.message != "the credentials work"
+
+
 @pytest.mark.parametrize(
     ("first", "second", "good", "sent"),
     [(200, 200, True, 1), (404, 200, True, 2), (404, 404, False, 2), (401, 200, False, 1)],

@@ -27,6 +27,8 @@ class Provider:
     expires: Any = 3600
     delay: float = 0.0
     password: str = PASSWORD
+    same: bool = False
+    """Every login gives the one token."""
     good: set[str] = field(default_factory=set)
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -35,7 +37,7 @@ class Provider:
             self.logins += 1
             if seen.json()["password"] != self.password:
                 return answer({"message": "wrong user or password"}, 400)
-            token = f"token-number-{self.logins}"
+            token = "the-only-token" if self.same else f"token-number-{self.logins}"
             self.good.add(token)
             made = answer({"token": token, "expires": self.expires, **self.more})
             return Reply(made.status, made.headers, made.body, delay=self.delay)
@@ -102,6 +104,17 @@ async def test_a_token_that_is_refused_again_ends_the_call(tmp_path: Path) -> No
 
 async def test_many_calls_with_a_refused_token_renew_it_once(tmp_path: Path) -> None:
     provider = Provider(delay=0.05)
+    async with running(tmp_path, login_spec(), provider, clock=SystemClock(), **CONNECTED) as scene:
+        await scene.call()
+        provider.good.clear()
+        done = await asyncio.gather(*(scene.call() for _ in range(10)))
+        assert all(one.success for one in done)
+        assert provider.logins == 2
+
+
+async def test_a_new_token_may_read_as_the_refused_one(tmp_path: Path) -> None:
+    """A provider that opens the same session again: who waited for the login goes on with it."""
+    provider = Provider(delay=0.05, same=True)
     async with running(tmp_path, login_spec(), provider, clock=SystemClock(), **CONNECTED) as scene:
         await scene.call()
         provider.good.clear()
@@ -246,14 +259,31 @@ async def test_a_captured_host_is_used_by_the_same_call(tmp_path: Path) -> None:
 
 async def test_a_login_that_succeeds_after_an_error_makes_the_connection_active(tmp_path: Path) -> None:
     """Although the login itself has just changed the connection's record."""
-    provider = Provider(password="another", more={"region": "eu"})
-    async with running(tmp_path, login_spec(capture={"region": "body.region"}), provider, **CONNECTED) as scene:
+    provider, clock = Provider(password="another", more={"region": "eu"}), Stillstand()
+    made = login_spec(capture={"region": "body.region"})
+    async with running(tmp_path, made, provider, clock=clock, **CONNECTED) as scene:
         await scene.call()
         assert (await scene.stored()).status == "error"
         provider.password = PASSWORD
+        clock.passed += 6
         await scene.call()
         stored = await scene.stored()
         assert (stored.status, stored.last_error, stored.config["region"]) == ("active", None, "eu")
+
+
+async def test_what_was_refused_a_moment_ago_is_not_tried_again_until_it_is_changed(tmp_path: Path) -> None:
+    """Accounts lock after a few wrong passwords, and callers that repeat are many."""
+    provider, clock = Provider(password="another"), Stillstand()
+    async with running(tmp_path, login_spec(), provider, clock=clock, **CONNECTED) as scene:
+        for _ in range(3):
+            assert await scene.code() == "AUTH_FAILED"
+        assert provider.logins == 1
+        clock.passed += 6
+        assert await scene.code() == "AUTH_FAILED"
+        assert provider.logins == 2
+        right = Change(credentials={"password": "another"})
+        await ConnectionService(scene.engine).update(TENANT, scene.connection.connection_id, right)
+        assert (await scene.call()).success
 
 
 async def test_changed_credentials_make_the_stored_token_worthless(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.bootstrap import open_registry
 from engine.catalog import Catalog
 from engine.compiled.scope import Scope
 from engine.locations import schemas_dir, specs_dir
-from engine.plugins import load_plugins
 from engine.spec.load import load_catalog
 
 SPEC = """\
@@ -54,7 +54,7 @@ actions:
 
 
 def catalog(folder: Path) -> Catalog:
-    return load_catalog([specs_dir(), folder], load_plugins(), schemas_dir())
+    return load_catalog([specs_dir(), folder], open_registry(), schemas_dir())
 
 
 def test_one_folder_adds_a_provider_beside_those_that_are_there(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ulid import ULID
+
 from engine.model import Connection, Execution
 from engine.storage.ports import Secret, Store
 
@@ -28,8 +30,10 @@ class Clock:
 
 
 def execution(number: int, **fields: Any) -> Execution:
+    at = fields.get("created_at", 1_800_000_000.0 + number / 8)
+    drawn = str(ULID.from_timestamp(at))[:10]  # an id is drawn when its call begins
     values: dict[str, Any] = {
-        "execution_id": f"01JEXEC{number:019d}",
+        "execution_id": f"{drawn}{number:016d}",
         "tenant_id": "tenant-a",
         "connection_id": "c1",
         "integration_id": "i1",
@@ -42,7 +46,7 @@ def execution(number: int, **fields: Any) -> Execution:
         "latency_ms": 41,
         "caller_service": "agent",
         "caller_ref": None,
-        "created_at": 1_800_000_000.0 + number / 8,
+        "created_at": at,
     }
     return Execution(**values | fields)
 

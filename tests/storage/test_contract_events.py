@@ -11,6 +11,7 @@ import pytest
 from engine.errors import VersionConflict
 from engine.model import Event
 from engine.storage.ports import EventQuery, Store
+from tests.storage.conftest import sweeps
 from tests.storage.samples import connection
 
 
@@ -77,6 +78,7 @@ async def test_filters_are_connection_and_type(store: Store) -> None:
         assert found == [row for row in rows[::-1] if of in (None, row.connection_id) and kind in (None, row.type)]
 
 
+@sweeps
 async def test_old_events_are_removed_and_no_others(store: Store) -> None:
     await store.events.append([event(number) for number in range(8)])
     assert await store.events.expire(event(5).received_at, batch=3) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.telemetry.events import AttemptEvent, CallEvent, MessageEvent
+from engine.telemetry.events import AttemptEvent, CallEvent, DeliveryEvent, MessageEvent
 
 AT = 1_777_600_000.25
 
@@ -70,6 +70,26 @@ def message(**fields: Any) -> MessageEvent:
     return MessageEvent(**values | fields)
 
 
+def delivery(**fields: Any) -> DeliveryEvent:
+    values: dict[str, Any] = {
+        "tenant_id": "tenant-a",
+        "integration_id": "acme-shipping",
+        "connection_id": "connection-1",
+        "subscription_id": "subscription-1",
+        "delivery_id": "delivery-1",
+        "event_id": "01JTXK3V9QW8Z2M4N6P8R0S2T4",
+        "at": AT,
+        "latency_ms": 20.0,
+        "lag_ms": 45.0,
+        "number": 1,
+        "host": "hooks.example.com",
+        "outcome": "delivered",
+        "http_status": 200,
+        "reason": "",
+    }
+    return DeliveryEvent(**values | fields)
+
+
 @dataclass
 class Diary:
     """An observer that keeps what it is told."""
@@ -77,6 +97,7 @@ class Diary:
     attempts: list[AttemptEvent] = field(default_factory=list)
     calls: list[CallEvent] = field(default_factory=list)
     messages: list[MessageEvent] = field(default_factory=list)
+    deliveries: list[DeliveryEvent] = field(default_factory=list)
 
     def attempt(self, event: AttemptEvent) -> None:
         self.attempts.append(event)
@@ -86,3 +107,6 @@ class Diary:
 
     def message(self, event: MessageEvent) -> None:
         self.messages.append(event)
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        self.deliveries.append(event)

@@ -25,7 +25,7 @@ from engine.telemetry.otel import Traces
 from tests.support.scene import running
 from tests.support.specs import action, fields, spec, text
 from tests.support.upstream import Reply, Seen, answer
-from tests.telemetry.samples import attempt, call, message
+from tests.telemetry.samples import attempt, call, delivery, message
 
 CANARY = 'canary/+ "4711" of the tests'
 
@@ -62,6 +62,23 @@ def test_a_line_is_one_json_object_and_what_is_unknown_is_left_out() -> None:
         "httpStatus": 200,
         "latencyMs": 3.5,
         "receivedBytes": 120,
+    }
+    undelivered = delivery(outcome="retry", http_status=None, reason="no whole answer came in time")
+    assert json.loads(line_of(undelivered)) == {
+        "event": "delivery",
+        "time": "2026-05-01T01:46:40.250000Z",
+        "tenantId": "tenant-a",
+        "integrationId": "acme-shipping",
+        "connectionId": "connection-1",
+        "subscriptionId": "subscription-1",
+        "deliveryId": "delivery-1",
+        "eventId": "01JTXK3V9QW8Z2M4N6P8R0S2T4",
+        "attempt": 1,
+        "host": "hooks.example.com",
+        "outcome": "retry",
+        "reason": "no whole answer came in time",
+        "latencyMs": 20.0,
+        "lagMs": 45.0,
     }
 
 

@@ -14,7 +14,7 @@ from engine.telemetry.metrics import BUCKETS, Metrics
 from tests.support.scene import running
 from tests.support.specs import HOST, action, spec
 from tests.support.upstream import answer
-from tests.telemetry.samples import attempt, call
+from tests.telemetry.samples import attempt, call, delivery
 
 _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)')
 
@@ -58,6 +58,18 @@ def test_attempts_are_counted_by_class_of_status() -> None:
         for kind in ("2xx", "3xx", "4xx", "5xx", "none")
     }
     assert counts == {"2xx": 2, "3xx": 1, "4xx": 1, "5xx": 1, "none": 1}
+
+
+def test_attempts_to_deliver_are_counted_by_outcome_and_the_lag_is_that_of_what_got_through() -> None:
+    metrics = Metrics()
+    for outcome, lag in (("retry", 20.0), ("retry", 5_100.0), ("delivered", 305_000.0), ("dead", 9e8)):
+        metrics.delivery(delivery(outcome=outcome, lag_ms=lag))
+    found = scrape(metrics)
+    own = 'integration="acme-shipping"'
+    counts = {k: found["integrations_deliveries_total", f'{own},outcome="{k}"'] for k in ("retry", "delivered", "dead")}
+    assert counts == {"retry": 2, "delivered": 1, "dead": 1}
+    assert found["integrations_delivery_lag_seconds_count", own] == 1
+    assert found["integrations_delivery_lag_seconds_sum", own] == 305
 
 
 def test_refusals_of_our_limits_are_counted_and_those_of_providers_are_not() -> None:

@@ -24,7 +24,7 @@ from tests.house.source import ROOT
 from tests.support.scene import replies, running
 from tests.support.specs import spec
 from tests.support.upstream import answer
-from tests.telemetry.samples import AT, attempt, call, message
+from tests.telemetry.samples import AT, attempt, call, delivery, message
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01".encode()
@@ -143,6 +143,16 @@ def _points(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
     return {metric.name: list(metric.data.data_points) for metric in every}
 
 
+def test_an_attempt_to_deliver_is_a_span_of_its_own_that_belongs_to_no_request(tracers, exporter) -> None:
+    caller.remember({b"traceparent": PARENT})
+    otel.Traces(tracers).delivery(delivery(http_status=503, outcome="retry", reason="the subscriber answered 503"))
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, span.kind, span.parent) == ("deliver", SpanKind.CLIENT, None)
+    assert (span.start_time, span.end_time - span.start_time) == (round(AT * 1e9), 20_000_000)
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["integrations.subscription.id"] == "subscription-1"
+
+
 async def test_metrics_name_no_tenant_connection_or_host(tmp_path: Path) -> None:
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader], shutdown_on_exit=False)
@@ -151,12 +161,14 @@ async def test_metrics_name_no_tenant_connection_or_host(tmp_path: Path) -> None
         await scene.call()
     observer.call(call(error_code="RATE_LIMITED", http_status=None))
     observer.message(message())
+    observer.delivery(delivery())
     points = _points(reader)
     assert {name: len(found) for name, found in points.items()} == {
         "integrations.call.duration": 2,
         "integrations.upstream.duration": 1,
         "integrations.rejected_by_limit": 1,
         "integrations.messages": 1,
+        "integrations.deliveries": 1,
     }
     keys = {key for found in points.values() for point in found for key in point.attributes}
     assert keys == {

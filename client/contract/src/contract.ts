@@ -25,6 +25,10 @@ export type ErrorCode = keyof typeof errors
 const base = oc.errors(errors)
 const integration = z.object({ integrationId: z.string().min(1) })
 const connection = z.object({ connectionId: z.string().min(1) })
+const subscription = z.object({ subscriptionId: z.string().min(1) })
+const delivery = z.object({ deliveryId: z.string().min(1) })
+const done = z.looseObject({ success: z.literal(true) })
+const page = { limit: z.int().min(1).max(200).optional(), cursor: z.string().optional() }
 
 export const contract = {
   catalog: {
@@ -73,11 +77,19 @@ export const contract = {
     delete: base
       .route({ method: 'DELETE', path: '/connections/{connectionId}', operationId: 'connections.delete' })
       .input(connection)
-      .output(z.looseObject({ success: z.literal(true) })),
+      .output(done),
     test: base
       .route({ method: 'POST', path: '/connections/{connectionId}/test', operationId: 'connections.test' })
       .input(connection)
       .output(s.TestResult),
+    openWebhook: base
+      .route({ method: 'POST', path: '/connections/{connectionId}/webhooks', operationId: 'connections.openWebhook' })
+      .input(connection)
+      .output(s.WebhookEndpoint),
+    closeWebhook: base
+      .route({ method: 'DELETE', path: '/connections/{connectionId}/webhooks', operationId: 'connections.closeWebhook' })
+      .input(connection)
+      .output(done),
   },
   executions: {
     list: base
@@ -102,6 +114,66 @@ export const contract = {
       .route({ method: 'GET', path: '/executions/{executionId}', operationId: 'executions.get' })
       .input(z.object({ executionId: z.string().min(1) }))
       .output(s.Execution),
+  },
+  events: {
+    list: base
+      .route({ method: 'GET', path: '/events', operationId: 'events.list' })
+      .input(
+        z.object({ connectionId: z.string().min(1).optional(), type: z.string().min(1).optional(), ...page }).optional(),
+      )
+      .output(z.looseObject({ events: z.array(s.Event), nextCursor: z.string().optional() })),
+    get: base
+      .route({ method: 'GET', path: '/events/{eventId}', operationId: 'events.get' })
+      .input(z.object({ eventId: z.string().min(1) }))
+      .output(s.Event),
+  },
+  subscriptions: {
+    create: base
+      .route({ method: 'POST', path: '/subscriptions', operationId: 'subscriptions.create' })
+      .input(s.NewSubscription)
+      .output(s.Subscription),
+    list: base
+      .route({ method: 'GET', path: '/subscriptions', operationId: 'subscriptions.list' })
+      .output(z.looseObject({ subscriptions: z.array(s.Subscription) })),
+    get: base
+      .route({ method: 'GET', path: '/subscriptions/{subscriptionId}', operationId: 'subscriptions.get' })
+      .input(subscription)
+      .output(s.Subscription),
+    update: base
+      .route({ method: 'PATCH', path: '/subscriptions/{subscriptionId}', operationId: 'subscriptions.update' })
+      .input(s.SubscriptionChange.extend(subscription.shape))
+      .output(s.Subscription),
+    rotate: base
+      .route({ method: 'POST', path: '/subscriptions/{subscriptionId}/rotate', operationId: 'subscriptions.rotate' })
+      .input(subscription.extend({ overlapSeconds: z.int().min(0).optional() }))
+      .output(s.Subscription),
+    delete: base
+      .route({ method: 'DELETE', path: '/subscriptions/{subscriptionId}', operationId: 'subscriptions.delete' })
+      .input(subscription)
+      .output(done),
+  },
+  deliveries: {
+    list: base
+      .route({ method: 'GET', path: '/deliveries', operationId: 'deliveries.list' })
+      .input(
+        z
+          .object({
+            subscriptionId: z.string().min(1).optional(),
+            eventId: z.string().min(1).optional(),
+            status: s.DeliveryStatus.optional(),
+            ...page,
+          })
+          .optional(),
+      )
+      .output(z.looseObject({ deliveries: z.array(s.Delivery), nextCursor: z.string().optional() })),
+    get: base
+      .route({ method: 'GET', path: '/deliveries/{deliveryId}', operationId: 'deliveries.get' })
+      .input(delivery)
+      .output(s.Delivery),
+    redeliver: base
+      .route({ method: 'POST', path: '/deliveries/{deliveryId}/redeliver', operationId: 'deliveries.redeliver' })
+      .input(delivery)
+      .output(s.Delivery),
   },
 }
 

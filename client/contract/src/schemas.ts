@@ -146,6 +146,64 @@ export const Execution = z.looseObject({
   createdAt: moment,
 })
 
+/** What the provider must be told; shown once. */
+export const WebhookEndpoint = z.looseObject({
+  url: z.string(),
+  token: z.string().optional(),
+  secret: z.string().optional(),
+})
+
+export const Event = z.looseObject({
+  eventId: z.string(),
+  tenantId: z.string(),
+  connectionId: z.string(),
+  integrationId: z.string(),
+  type: z.string(),
+  data: json,
+  receivedAt: moment,
+})
+
+export const SubscriptionStatus = z.enum(['active', 'disabled'])
+export const DeliveryStatus = z.enum(['pending', 'delivered', 'dead'])
+
+/** `eventTypes`: a type, all below one (`shipment.*`), or all (`*`). */
+export const NewSubscription = z.strictObject({ url: z.string().min(1), eventTypes: z.array(z.string()).min(1) })
+export const SubscriptionChange = z.strictObject({
+  url: z.string().min(1).optional(),
+  eventTypes: z.array(z.string()).min(1).optional(),
+  status: SubscriptionStatus.optional(),
+})
+
+export const Subscription = z.looseObject({
+  tenantId: z.string(),
+  subscriptionId: z.string(),
+  url: z.string(),
+  eventTypes: z.array(z.string()),
+  status: SubscriptionStatus,
+  reason: z.string().optional(),
+  failingSince: moment.optional(),
+  /** Standard Webhooks; only where it was just made. */
+  secret: z.string().optional(),
+  createdAt: moment,
+  updatedAt: moment,
+})
+
+export const Delivery = z.looseObject({
+  tenantId: z.string(),
+  deliveryId: z.string(),
+  subscriptionId: z.string(),
+  eventId: z.string(),
+  eventType: z.string(),
+  connectionId: z.string(),
+  status: DeliveryStatus,
+  attempts: z.int(),
+  nextAttemptAt: moment.optional(),
+  lastAttemptAt: moment.optional(),
+  httpStatus: z.int().optional(),
+  error: z.string().optional(),
+  createdAt: moment,
+})
+
 /** `data` of a BAD_REQUEST. */
 export const Issues = z.looseObject({
   issues: z.array(z.looseObject({ message: z.string(), path: z.array(z.union([z.string(), z.number()])) })),

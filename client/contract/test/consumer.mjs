@@ -62,6 +62,24 @@ const page = await record('executions.list', () => typed.executions.list({ limit
 await record('next page', () => typed.executions.list({ limit: 1, cursor: page.nextCursor }))
 await record('executions.get', () => typed.executions.get({ executionId: done.executionId }))
 
+await record('connections.openWebhook', () => typed.connections.openWebhook({ connectionId }))
+await record('connections.closeWebhook', () => typed.connections.closeWebhook({ connectionId }))
+
+const { subscriptionId } = await record('subscriptions.create', () =>
+  typed.subscriptions.create({ url: 'https://example.com/hooks', eventTypes: ['*'] }),
+)
+await record('subscriptions.list', () => typed.subscriptions.list())
+await record('subscriptions.get', () => typed.subscriptions.get({ subscriptionId }))
+await record('subscriptions.update', () => typed.subscriptions.update({ subscriptionId, status: 'disabled' }))
+await record('subscriptions.rotate', () => typed.subscriptions.rotate({ subscriptionId, overlapSeconds: 60 }))
+const { events } = await record('events.list', () => typed.events.list({ limit: 1 }))
+await record('events.get', () => typed.events.get({ eventId: events[0].eventId }))
+const { deliveries } = await record('deliveries.list', () => typed.deliveries.list({ eventId: events[0].eventId }))
+const { deliveryId } = deliveries[0]
+await record('deliveries.get', () => typed.deliveries.get({ deliveryId }))
+await record('deliveries.redeliver', () => typed.deliveries.redeliver({ deliveryId }))
+await record('subscriptions.delete', () => typed.subscriptions.delete({ subscriptionId }))
+
 // Every failure.
 const wrong = {
   method: oc.route({ method: 'PUT', path: '/execute' }),

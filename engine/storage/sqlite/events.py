@@ -13,6 +13,9 @@ from engine.storage.sqlite.database import Database, Row
 _COLUMNS: Final = "event_id, tenant_id, connection_id, integration_id, type, data, received_at"
 _INSERT: Final = f"INSERT OR IGNORE INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)"  # noqa: S608 - constants
 _GET: Final = f"SELECT {_COLUMNS} FROM events WHERE tenant_id = ? AND event_id = ?"  # noqa: S608 - constants
+_ARRIVED: Final = (
+    "INSERT OR IGNORE INTO arrivals (tenant_id, event_id, connection_id, type, received_at) VALUES (?,?,?,?,?)"
+)
 _EXPIRE: Final = "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE received_at < ? LIMIT ?)"
 
 
@@ -21,10 +24,15 @@ class SqliteEvents:
         self._database = database
 
     async def append(self, events: Sequence[Event]) -> frozenset[str]:
-        rows = [_values(event) for event in events]
+        rows = [(_values(event), _arrival(event)) for event in events]
 
         def insert(db: sqlite3.Connection) -> frozenset[str]:
-            return frozenset(str(row[0]) for row in rows if db.execute(_INSERT, row).rowcount)
+            new: set[str] = set()
+            for row, arrival in rows:
+                if db.execute(_INSERT, row).rowcount:
+                    db.execute(_ARRIVED, arrival)
+                    new.add(str(row[0]))
+            return frozenset(new)
 
         return await self._database.write_durable(insert)
 
@@ -67,3 +75,7 @@ def _values(event: Event) -> Row:
         event.data,
         event.received_at,
     )
+
+
+def _arrival(event: Event) -> Row:
+    return event.tenant_id, event.event_id, event.connection_id, event.type, event.received_at

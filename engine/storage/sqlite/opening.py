@@ -19,9 +19,11 @@ from engine.storage.ports import Store
 from engine.storage.private_file import make_folder
 from engine.storage.service_token import service_token, service_token_hash
 from engine.storage.sqlite.cache import Freshness
+from engine.storage.sqlite.census import SqliteCensus
 from engine.storage.sqlite.connect import PATIENCE_SECONDS, connect, create_file, use_wal
 from engine.storage.sqlite.connections import SqliteConnections
 from engine.storage.sqlite.database import Database
+from engine.storage.sqlite.deliveries import SqliteDeliveries
 from engine.storage.sqlite.events import SqliteEvents
 from engine.storage.sqlite.executions import SqliteExecutions
 from engine.storage.sqlite.faults import translated
@@ -29,6 +31,7 @@ from engine.storage.sqlite.keys import SqliteKeys
 from engine.storage.sqlite.schema import form, migrate
 from engine.storage.sqlite.secrets import SqliteSecrets
 from engine.storage.sqlite.state import SqliteState
+from engine.storage.sqlite.subscriptions import SqliteSubscriptions
 from engine.storage.vault import EnvelopeVault, unlock
 
 DATABASE_FILE: Final = "integrations.db"
@@ -93,8 +96,11 @@ def _store(database: Database, vault: EnvelopeVault) -> Store:
         secrets=SqliteSecrets(database, vault),
         executions=SqliteExecutions(database),
         events=SqliteEvents(database),
+        subscriptions=SqliteSubscriptions(database),
+        deliveries=SqliteDeliveries(database),
         state=SqliteState(database, freshness),
         vault=vault,
+        census=SqliteCensus(database),
         lifetime=SqliteLifetime(database),
     )
 

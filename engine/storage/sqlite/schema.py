@@ -8,6 +8,10 @@ secrets       sealed JSON, one row per name
 executions    the log; input and output are redacted JSON
 intake        its newest rows, without an index: a page to write where the log takes six; moved over in batches
 events        what messages from providers became; data is sealed JSON
+arrivals      those that nobody has looked at yet to see who wants them
+subscriptions where tenants want them; URL and secrets are sealed JSON
+lanes         the deliveries of a subscription as a whole: since when it waits, who holds it, is it paused
+deliveries    one event on its way to one subscription
 state         compare-and-set records
 """
 
@@ -72,7 +76,39 @@ CREATE INDEX events_by_age ON events (received_at);
 CREATE INDEX connections_by_id ON connections (connection_id);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _EVENTS)
+# A lane's turn comes when all three of its times are over; `wanted_at` is never later than the first due delivery.
+_DELIVERIES: Final = """
+CREATE TABLE arrivals (
+    tenant_id TEXT NOT NULL, event_id TEXT NOT NULL, connection_id TEXT NOT NULL, type TEXT NOT NULL,
+    received_at REAL NOT NULL, PRIMARY KEY (tenant_id, event_id)
+);
+CREATE TABLE subscriptions (
+    subscription_id TEXT NOT NULL, tenant_id TEXT NOT NULL, event_types BLOB NOT NULL, sealed BLOB NOT NULL,
+    status TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, reason TEXT, version INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, subscription_id)
+);
+CREATE TABLE lanes (
+    tenant_id TEXT NOT NULL, subscription_id TEXT NOT NULL, strikes INTEGER NOT NULL DEFAULT 0, failing_since REAL,
+    paused_until REAL NOT NULL DEFAULT 0, claim INTEGER NOT NULL DEFAULT 0, held_until REAL NOT NULL DEFAULT 0,
+    wanted_at REAL, PRIMARY KEY (tenant_id, subscription_id)
+);
+CREATE INDEX lanes_by_turn ON lanes (max(wanted_at, held_until, paused_until));
+CREATE TABLE deliveries (
+    delivery_id TEXT NOT NULL, tenant_id TEXT NOT NULL, subscription_id TEXT NOT NULL, event_id TEXT NOT NULL,
+    connection_id TEXT NOT NULL, event_type TEXT NOT NULL, created_at REAL NOT NULL, queued_at REAL NOT NULL,
+    due_at REAL NOT NULL, status TEXT NOT NULL, attempts INTEGER NOT NULL, last_attempt_at REAL, http_status INTEGER,
+    error TEXT, version INTEGER NOT NULL, PRIMARY KEY (tenant_id, delivery_id)
+);
+CREATE INDEX deliveries_by_turn ON deliveries (tenant_id, subscription_id, due_at) WHERE status = 'pending';
+CREATE INDEX deliveries_by_connection ON deliveries (tenant_id, connection_id) WHERE status = 'pending';
+CREATE INDEX deliveries_by_tenant ON deliveries (tenant_id, status, created_at, delivery_id);
+CREATE INDEX deliveries_by_subscription
+    ON deliveries (tenant_id, subscription_id, status, created_at, delivery_id);
+CREATE INDEX deliveries_by_event ON deliveries (tenant_id, event_id);
+CREATE INDEX deliveries_by_age ON deliveries (created_at);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _EVENTS, _DELIVERIES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

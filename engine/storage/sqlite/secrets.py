@@ -15,6 +15,7 @@ from engine.storage.vault import EnvelopeVault
 _ROW: Final = "WHERE tenant_id = ? AND connection_id = ? AND name = ?"
 _GET: Final = f"SELECT version, sealed FROM secrets {_ROW}"  # noqa: S608 - constants
 _VERSION: Final = f"SELECT version FROM secrets {_ROW}"  # noqa: S608 - constants
+_NAMES: Final = "SELECT name FROM secrets WHERE tenant_id = ? AND connection_id = ?"
 _PUT: Final = (
     "INSERT INTO secrets (tenant_id, connection_id, name, version, sealed) VALUES (?,?,?,?,?)"
     " ON CONFLICT DO UPDATE SET version = excluded.version, sealed = excluded.sealed"
@@ -34,6 +35,11 @@ class SqliteSecrets:
         version, sealed = rows[0]
         plain = self._vault.open(tenant_id, _context(connection_id, name, version), sealed)
         return Secret(exact.loads(plain), version)
+
+    async def find(self, tenant_id: str, connection_id: str) -> dict[str, Secret]:
+        names = [row[0] for row in await self._database.read(_NAMES, (tenant_id, connection_id))]
+        found = {name: await self.get(tenant_id, connection_id, name) for name in names}
+        return {name: secret for name, secret in found.items() if secret is not None}
 
     async def put(
         self, tenant_id: str, connection_id: str, name: str, value: Mapping[str, Any], expected: int | None = None

@@ -1,0 +1,66 @@
+"""Who asks, and what they may do: decided once for each request, before anything of it is told or read.
+
+execute      call actions, and read what goes with it: catalogue, connections, log, events
+connections  change connections, webhooks and subscriptions
+administer   look at the service as a whole: figures and state, of no tenant
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from engine.errors import RequestError
+
+Right = Literal["execute", "connections", "administer"]
+RIGHTS: Final[tuple[Right, ...]] = ("execute", "connections", "administer")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights over tenants, which are ids, beginnings of ids (`shop-*`) or all of them (`*`)."""
+
+    tenants: tuple[str, ...]
+    rights: frozenset[Right]
+
+    def gives(self, rights: Sequence[Right], tenant: str | None) -> bool:
+        """One of the rights, over this tenant; None: over whichever."""
+        if self.rights.isdisjoint(rights):
+            return False
+        return tenant is None or any(covers(pattern, tenant) for pattern in self.tenants)
+
+
+def covers(pattern: str, name: str) -> bool:
+    """A `*` stands at the end of a pattern, or nowhere."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+EVERYTHING: Final = (Grant(("*",), frozenset(RIGHTS)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`principal`: `token:<name>`, or the ARN of a role or user; what `grants` give and, where there are some, `bounds`
+    give too.
+    """
+
+    principal: str
+    grants: tuple[Grant, ...]
+    bounds: tuple[Grant, ...] | None = None
+
+    def check(self, rights: Sequence[Right], tenant: str | None) -> None:
+        """Raises `RequestError` unless it has one of the rights, over the tenant where there is one."""
+        if self._may(rights, tenant):
+            return
+        if self._may(rights, None):
+            raise RequestError("FORBIDDEN", "this caller may not do this for this tenant")
+        wanted = f"the right {rights[0]}" if len(rights) == 1 else f"one of the rights {', '.join(rights)}"
+        raise RequestError("FORBIDDEN", f"this caller may not do this: it needs {wanted}")
+
+    def _may(self, rights: Sequence[Right], tenant: str | None) -> bool:
+        return _given(self.grants, rights, tenant) and (self.bounds is None or _given(self.bounds, rights, tenant))
+
+
+def _given(grants: Iterable[Grant], rights: Sequence[Right], tenant: str | None) -> bool:
+    return any(grant.gives(rights, tenant) for grant in grants)
