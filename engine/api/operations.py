@@ -20,6 +20,8 @@ EXECUTES: Final[tuple[Right, ...]] = ("execute",)
 READS: Final[tuple[Right, ...]] = ("execute", "connections")
 WRITES: Final[tuple[Right, ...]] = ("connections",)
 WATCHES: Final[tuple[Right, ...]] = ("administer",)
+_LONGEST_ID: Final = 200
+"""Characters of a path's placeholder: no id or key is as long, and no store must be asked for one that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +113,5 @@ class Routes:
 
 def _pattern(path: str) -> re.Pattern[str]:
     pieces = re.split(r"\{(\w+)\}", path)
-    return re.compile("".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)))
+    held = f"[^/]{{1,{_LONGEST_ID}}}"
+    return re.compile("".join(f"(?P<{p}>{held})" if i % 2 else re.escape(p) for i, p in enumerate(pieces)))

@@ -24,9 +24,9 @@ class Grant:
     tenants: tuple[str, ...]
     rights: frozenset[Right]
 
-    def gives(self, rights: Sequence[Right], tenant: str | None) -> bool:
-        """One of the rights, over this tenant; None: over whichever."""
-        if self.rights.isdisjoint(rights):
+    def gives(self, right: Right, tenant: str | None) -> bool:
+        """The right, over this tenant; None: over whichever."""
+        if right not in self.rights:
             return False
         return tenant is None or any(covers(pattern, tenant) for pattern in self.tenants)
 
@@ -59,8 +59,9 @@ class Caller:
         raise RequestError("FORBIDDEN", f"this caller may not do this: it needs {wanted}")
 
     def _may(self, rights: Sequence[Right], tenant: str | None) -> bool:
-        return _given(self.grants, rights, tenant) and (self.bounds is None or _given(self.bounds, rights, tenant))
+        sides = [self.grants] if self.bounds is None else [self.grants, self.bounds]
+        return any(all(_given(side, right, tenant) for side in sides) for right in rights)
 
 
-def _given(grants: Iterable[Grant], rights: Sequence[Right], tenant: str | None) -> bool:
-    return any(grant.gives(rights, tenant) for grant in grants)
+def _given(grants: Iterable[Grant], right: Right, tenant: str | None) -> bool:
+    return any(grant.gives(right, tenant) for grant in grants)

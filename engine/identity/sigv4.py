@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. The path is encoded once
 more before it is signed, as for every service but S3. Refused: another region or service, a date more than five minutes
-from ours, a request whose host, date, tenant or idempotency key is not signed, an unsigned or chunked payload, signed
-URLs.
+from ours, a request whose host, date, tenant or idempotency key is not signed to the letter, an unsigned or chunked
+payload, signed URLs.
 """
 
 from __future__ import annotations
@@ -90,7 +90,15 @@ def _signed_headers(request: Signed, names: tuple[str, ...]) -> Mapping[str, str
     if missing:
         raise refused(f"it must cover these headers too: {', '.join(missing)}")
     given = dict(request.headers)
+    for name in _DECIDING:
+        if name in given and given[name] != _spaced(given[name]):
+            raise refused(f"{name} holds several spaces in a row, which are signed as if they were one")
     return {name: given[name] for name in names}
+
+
+def _spaced(value: str) -> str:
+    """A header's value as it is signed."""
+    return " ".join(value.split())
 
 
 def _epoch(date: str) -> float:
@@ -108,7 +116,7 @@ def fits(claim: Claim, request: Signed, secret: str, payload: str) -> bool:
             request.method,
             quote(request.path, safe="/~"),
             "&".join(f"{name}={value}" for name, value in sorted(_pairs(request.query))),
-            *(f"{name}:{' '.join(given[name].split())}" for name in claim.names),
+            *(f"{name}:{_spaced(given[name])}" for name in claim.names),
             "",
             ";".join(claim.names),
             payload,

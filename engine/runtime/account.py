@@ -121,7 +121,8 @@ class Accounts:
         if account.credentials == refused:
             fresh = await self._read(account.connection)
             account.credentials, account.read_at = fresh.credentials, fresh.read_at
-            account.masker = Masker(texts_of([refused, fresh.credentials]))
+            tokens = [account.token.get(name) for name in ("access", "refresh")]
+            account.masker = Masker(texts_of([refused, fresh.credentials, *tokens]))
         return account.credentials != refused
 
     async def _keep(self, key: str, connection: Connection) -> Account:

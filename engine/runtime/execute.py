@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from engine.catalog import Catalog
+from engine.catalog import Catalog, Method
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, CallNotLogged, EngineError, StorageError, StorageUnavailable, VersionConflict
@@ -172,7 +172,7 @@ class Engine:
         if not call.action.signs or not call.account.integration.methods:
             return None
         method = auth.choose(call.account)
-        await self.tokens.ready(call, method)
+        await self._ready(call, method)
 
         used, sent = Refused(), call.account.credentials
 
@@ -184,13 +184,26 @@ class Engine:
             return secret_scope(call.account)
 
         async def renew() -> bool:
-            if method.token is None:  # perhaps the secret was changed where it is kept, not through us
-                return await self.accounts.reread(call.account, sent)
+            # Perhaps the secret was changed where it is kept, not through us.
+            is_changed = await self.accounts.reread(call.account, sent)
+            if method.token is None:
+                return is_changed
             await self.tokens.renew(call, method, used)
             return True
 
         signs = call.action.sign.get(method.name, method.sign)
         return Signing(method, signs, secrets, renew)
+
+    async def _ready(self, call: Call, method: Method) -> None:
+        """With a token, where the method logs in. A login that is refused is tried with other credentials, if there are
+        any by now."""
+        used = call.account.credentials
+        try:
+            await self.tokens.ready(call, method)
+        except CallError as refused:
+            if refused.code not in CREDENTIALS_REFUSED or not await self.accounts.reread(call.account, used):
+                raise
+            await self.tokens.ready(call, method)
 
     async def _note_status(self, trail: Trail) -> None:
         """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""

@@ -88,6 +88,15 @@ def test_what_is_no_hash_of_a_token_is_refused_at_start(engine):
         create_app(engine, Settings(), token_hashes=[b"short"])
 
 
+@pytest.mark.parametrize("path", ["/connections/{}", "/webhooks/{}", "/webhooks/x/{}", "/executions/{}"])
+async def test_an_id_that_is_longer_than_any_is_asked_of_no_store(api, stranger, path):
+    """Stores have limits of their own for keys: going beyond them would look like a store that fails."""
+    answer = await api.get(path.format("x" * 201))
+    assert (answer.status_code, "no such path" in answer.json()["message"]) == (404, True)
+    assert (await stranger.get(path.format("x" * 201))).status_code == 401
+    assert "no such path" not in (await api.get(path.format("x" * 200))).text
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/catalog/acme-parcels/logo.svg"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_health_and_logos_need_no_token(stranger, method, path):

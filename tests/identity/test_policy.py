@@ -64,6 +64,14 @@ def test_a_token_that_the_file_names_has_only_what_both_give(tmp_path):
     assert known.bounds("another") is None
 
 
+def test_one_right_here_and_another_there_are_no_right(tmp_path):
+    """Either is enough to read: but the token has the one only, and the file leaves it the other only."""
+    own = (Grant(("*",), frozenset({"execute"})),)
+    caller = Caller("token:flows", own, policy(tmp_path).bounds("flows"))
+    with pytest.raises(RequestError, match="one of the rights execute, connections"):
+        caller.check(("execute", "connections"), "beta")
+
+
 @given(
     tenant=st.text("ab-", min_size=1, max_size=4),
     pattern=st.one_of(st.text("ab-", min_size=1, max_size=3), st.text("ab-", max_size=3).map(lambda text: f"{text}*")),

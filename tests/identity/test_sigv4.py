@@ -138,6 +138,14 @@ async def test_a_header_that_was_changed_or_added_is_refused(place):
     await refused(place, {**good, "Authorization": re.sub(r"x-amz-date;?", "", signature)})
 
 
+async def test_one_signature_serves_one_idempotency_key(place):
+    """Runs of spaces are signed as one: a call that was caught could be sent again under a key that is new to us."""
+    good = place.signed(headers={"Idempotency-Key": "order 1"})
+    assert (await place.send(good)).status_code == 404
+    for other in ("order  1", "order\t1", "order \t 1"):
+        assert "idempotency-key" in await refused(place, {**good, "Idempotency-Key": other})
+
+
 @pytest.mark.parametrize("seconds", [-301, 301, -86_400, 3600])
 async def test_an_old_or_a_future_date_is_refused(place, monkeypatch, seconds):
     at = amz_date(time.time() + seconds)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from engine.runtime.account import CREDENTIALS
 from tests.support.scene import KEY, TENANT, Scene, running
-from tests.support.specs import action, spec
-from tests.support.upstream import Seen, answer
+from tests.support.specs import CONNECTED, PASSWORD, action, login_spec, spec
+from tests.support.upstream import Reply, Seen, answer
 
 NEW = "the-key-after-its-rotation"
 
@@ -72,4 +74,32 @@ async def test_of_many_calls_at_once_none_fails_though_one_of_them_reads_the_new
         believed[0] = NEW
         done = await asyncio.gather(*(scene.call() for _ in range(8)))
         assert all(one.success for one in done)
+        assert (await scene.stored()).status == "active"
+
+
+class Login:
+    """Gives a token for the password of the moment, and takes the tokens that it gave for it."""
+
+    def __init__(self) -> None:
+        self.password = PASSWORD
+
+    def __call__(self, seen: Seen) -> Reply:
+        if seen.path == "/login":
+            return answer({"token": self.password[::-1]} if seen.json()["password"] == self.password else {}, 200)
+        is_good = seen.headers.get("authorization") == f"Bearer {self.password[::-1]}"
+        return answer({"ok": True}) if is_good else answer({}, 401)
+
+
+@pytest.mark.parametrize("has_token", [True, False], ids=["with a token", "before any login"])
+async def test_a_password_that_was_changed_elsewhere_is_read_again_too(tmp_path: Path, has_token: bool):
+    provider = Login()
+    async with running(tmp_path, login_spec(), provider, **CONNECTED) as scene:
+        if has_token:
+            assert (await scene.call()).success
+        else:
+            await scene.engine.accounts.open(scene.connection)  # in memory
+        provider.password = NEW
+        ids = (TENANT, scene.connection.connection_id)
+        await scene.engine.store.secrets.put(*ids, CREDENTIALS, {"password": NEW})
+        assert (await scene.call()).success
         assert (await scene.stored()).status == "active"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 Item = dict[str, Any]
+_FIRST: Final = -62_135_596_800.0
+_LAST: Final = 253_402_300_799.5
+"""Of the years 1 to 9999. A filter with an offset, or an id that somebody made up, may name a time beyond."""
 
 
 def text(value: str) -> Item:
@@ -56,7 +59,8 @@ def bytes_of(item: Mapping[str, Any], name: str) -> bytes | None:
 
 def moment(epoch: float) -> str:
     """Epoch seconds as text that sorts, to the microsecond."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    at = datetime.fromtimestamp(min(max(epoch, _FIRST), _LAST), UTC)
+    return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def is_after(at: float, identity: str, last: tuple[float, str] | None) -> bool:

@@ -3,8 +3,9 @@
     sealed = 02 | id of the master key (8 bytes) | nonce (12 bytes) | ciphertext and tag
              associated data  v2|tenant|context
 
-Credentials are not sealed here, they are in Secrets Manager. What is sealed (answers under an idempotency key, events,
-cursors) falls away after 30 days, so a rotation only puts a new master key before the old ones.
+Credentials are not sealed here, they are in Secrets Manager. Most of what is sealed (answers under an idempotency key,
+events, cursors) falls away with time; secrets of subscriptions and access keys do not, and are not sealed anew. So a
+rotation puts a new master key before the old ones, and none of these is ever taken away.
 """
 
 from __future__ import annotations
