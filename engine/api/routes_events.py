@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from engine.api import views
 from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
 from engine.api.operations import EXECUTES, Body, Operation
+from engine.api.paging import Place, paged
 from engine.api.site import Site
 from engine.api.wire import Call, Received, Reply, ok
 from engine.errors import RequestError
 from engine.events import shape
 from engine.events.message import Message
-from engine.storage.cursor import open_cursor, seal_cursor
+from engine.model import Event
 from engine.storage.ports import EventQuery
-
-_PAGE = 50
 
 
 async def receive(site: Site, call: Call) -> Reply:
@@ -43,16 +42,12 @@ async def close_webhook(site: Site, call: Call) -> Reply:
 
 
 async def find(site: Site, call: Call) -> Reply:
-    limit = call.query.get("limit", _PAGE)
     filters = {"list": "events", **{name: call.query.get(name) for name in ("connectionId", "type")}}
-    vault, cursor = site.engine.store.vault, call.query.get("cursor")
-    after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
-    rows = await site.events.find(EventQuery(call.tenant, filters["connectionId"], filters["type"], limit + 1, after))
-    page: dict[str, Any] = {"events": [shape.shown(row) for row in rows[:limit]]}
-    if len(rows) > limit:  # one more was asked for than is shown
-        last = rows[limit - 1]
-        page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.received_at, last.event_id))
-    return ok(page)
+
+    async def rows(limit: int, after: Place | None) -> Sequence[Event]:
+        return await site.events.find(EventQuery(call.tenant, filters["connectionId"], filters["type"], limit, after))
+
+    return await paged(site, call, "events", filters, rows, shape.shown, lambda row: (row.received_at, row.event_id))
 
 
 async def get(site: Site, call: Call) -> Reply:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.api import views, wire
 from engine.api.bodies import EXECUTE_BODY, EXECUTIONS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
 from engine.api.operations import EXECUTES, Body, Operation
+from engine.api.paging import Place, paged
 from engine.api.query import instant
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, bad_request, ok
 from engine.errors import Issue, RequestError
-from engine.model import Command
-from engine.storage.cursor import open_cursor, seal_cursor
+from engine.model import Command, Execution
 from engine.storage.ports import ExecutionQuery
-
-_PAGE = 50
 
 
 async def execute(site: Site, call: Call) -> Reply:
@@ -42,17 +40,14 @@ async def execute(site: Site, call: Call) -> Reply:
 
 
 async def find(site: Site, call: Call) -> Reply:
-    limit = call.query.get("limit", _PAGE)
     filters = {name: value for name, value in call.query.items() if name not in ("limit", "cursor")}
-    vault, executions = site.engine.store.vault, site.engine.store.executions
-    cursor = call.query.get("cursor")
-    after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
-    rows = await executions.find(_selection(call.tenant, filters, limit + 1, after))
-    page: dict[str, Any] = {"executions": [views.execution(row) for row in rows[:limit]]}
-    if len(rows) > limit:  # one more was asked for than is shown
-        last = rows[limit - 1]
-        page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.created_at, last.execution_id))
-    return ok(page)
+
+    async def rows(limit: int, after: Place | None) -> Sequence[Execution]:
+        return await site.engine.store.executions.find(_selection(call.tenant, filters, limit, after))
+
+    return await paged(
+        site, call, "executions", filters, rows, views.execution, lambda row: (row.created_at, row.execution_id)
+    )
 
 
 async def get(site: Site, call: Call) -> Reply:

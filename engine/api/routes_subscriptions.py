@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from engine.api import views
 from engine.api.bodies import (
@@ -19,14 +19,14 @@ from engine.api.bodies import (
     text,
 )
 from engine.api.operations import Body, Operation
+from engine.api.paging import Place, paged
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, ok
 from engine.errors import RequestError
 from engine.events.subscriptions import SubscriptionChange
-from engine.storage.cursor import open_cursor, seal_cursor
+from engine.model import Delivery
 from engine.storage.ports import DeliveryQuery
 
-_PAGE = 50
 _OVERLAP_SECONDS = 86_400
 
 
@@ -63,17 +63,18 @@ async def delete(site: Site, call: Call) -> Reply:
 
 
 async def find_deliveries(site: Site, call: Call) -> Reply:
-    limit = call.query.get("limit", _PAGE)
-    filters = {"list": "deliveries", **{name: call.query.get(name) for name in ("subscriptionId", "status", "eventId")}}
-    vault, cursor = site.engine.store.vault, call.query.get("cursor")
-    after = None if cursor is None else open_cursor(vault, call.tenant, filters, cursor)
-    asked = (filters["subscriptionId"], filters["status"], filters["eventId"])
-    rows = await site.engine.store.deliveries.find(DeliveryQuery(call.tenant, *asked, limit + 1, after))
-    page: dict[str, Any] = {"deliveries": [views.delivery(row) for row in rows[:limit]]}
-    if len(rows) > limit:  # one more was asked for than is shown
-        last = rows[limit - 1]
-        page["nextCursor"] = seal_cursor(vault, call.tenant, filters, (last.created_at, last.delivery_id))
-    return ok(page)
+    asked = {name: call.query.get(name) for name in ("subscriptionId", "status", "eventId")}
+
+    async def rows(limit: int, after: Place | None) -> Sequence[Delivery]:
+        query = DeliveryQuery(
+            call.tenant, asked["subscriptionId"], asked["status"], asked["eventId"], limit=limit, after=after
+        )
+        return await site.engine.store.deliveries.find(query)
+
+    filters = {"list": "deliveries", **asked}
+    return await paged(
+        site, call, "deliveries", filters, rows, views.delivery, lambda row: (row.created_at, row.delivery_id)
+    )
 
 
 async def get_delivery(site: Site, call: Call) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -322,9 +323,11 @@ async def test_a_redirect_is_not_followed(place: Place) -> None:
 async def test_names_are_looked_up_in_threads_that_nobody_else_needs(place: Place) -> None:
     subscriber = await place.subscriber(status(200))
     await place.subscribe(f"http://localhost:{subscriber.port}/hook")
+    before = {thread.ident for thread in threading.enumerate()}
     await place.tell(event())
     await place.deliver()
     await place.all_are("delivered", 1)
+    assert any(one.name.startswith("lookup") and one.ident not in before for one in threading.enumerate())
 
 
 async def test_no_line_figure_or_file_holds_the_data_the_secret_or_the_url(place: Place) -> None:

@@ -274,6 +274,7 @@ async def test_what_becomes_pending_while_a_lane_is_released_is_never_forgotten(
         for one in await faulty.store.deliveries.due(lane, NOW, 10):
             await faulty.store.deliveries.record(replace(one, status="delivered"))
         await asyncio.gather(faulty.store.deliveries.release(lane), plan(faulty.beside, delivery(number)))
+    assert len(await faulty.store.deliveries.take(NOW, NOW + 30, 10)) == 1
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])

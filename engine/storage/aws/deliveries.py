@@ -18,10 +18,10 @@ from engine.storage.aws.events import ARRIVAL_SHARDS
 from engine.storage.aws.faults import Refused
 from engine.storage.aws.items import Item, float_of, is_after, moment, tenant_key, text, text_of
 from engine.storage.aws.lanes import AwsLanes, Turn, written
+from engine.storage.aws.listing import newest_first
 from engine.storage.aws.tables import EVENTS
 from engine.storage.ports import Arrival, DeliveryQuery, Lane
 
-_PAGE: Final = 100
 _STEP: Final = 32
 """Deliveries that are changed or removed in one transaction, with three writes each at most."""
 _TRIES: Final = 10
@@ -229,33 +229,11 @@ def arrival_of(item: Item) -> Arrival:
 
 
 def _listing(query: DeliveryQuery, came: str | None) -> dict[str, Any]:
-    """From the table itself. `came`: all that is asked for stands at this moment."""
-    names, filters = {}, []
-    upper = f"{came or ''}~"
+    """`came`: all that is asked for stands at this moment."""
+    upper, lower = f"{came or ''}~", came or ""
     if query.after is not None:
         upper = min(upper, f"{moment(query.after[0])}#{query.after[1]}")
-    lower = came or ""
-    values = {
-        ":tenant": text(tenant_key(query.tenant_id)),
-        ":from": text(f"DELIVERY#{min(lower, upper)}"),
-        ":to": text(f"DELIVERY#{upper}"),
-    }
-    for name, wanted in (
-        ("subscriptionId", query.subscription_id),
-        ("status", query.status),
-        ("eventId", query.event_id),
-    ):
-        if wanted is not None:
-            filters.append(f"#{name} = :{name}")
-            names[f"#{name}"], values[f":{name}"] = name, text(wanted)
-    asked: dict[str, Any] = {
-        "TableName": TABLE,
-        "KeyConditionExpression": "PK = :tenant AND SK BETWEEN :from AND :to",
-        "ExpressionAttributeValues": values,
-        "ScanIndexForward": False,
-        "ConsistentRead": True,
-        "Limit": max(query.limit + 1, _PAGE),
-    }
-    if filters:
-        asked |= {"FilterExpression": " AND ".join(filters), "ExpressionAttributeNames": names}
-    return asked
+    wanted = {"subscriptionId": query.subscription_id, "status": query.status, "eventId": query.event_id}
+    return newest_first(
+        TABLE, query.tenant_id, f"DELIVERY#{min(lower, upper)}", f"DELIVERY#{upper}", wanted, query.limit
+    )

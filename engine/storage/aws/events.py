@@ -10,11 +10,11 @@ from engine.model import Event
 from engine.storage.aws.client import Aws
 from engine.storage.aws.faults import Refused
 from engine.storage.aws.items import Item, bytes_of, float_of, is_after, moment, number, raw, tenant_key, text, text_of
+from engine.storage.aws.listing import newest_first
 from engine.storage.aws.tables import DELIVERIES, EVENTS, EXPIRES
 from engine.storage.ports import Arrival, EventQuery
 
 _TABLE: Final = EVENTS.name
-_PAGE: Final = 100
 _DAY: Final = 86_400
 _WRITES: Final = 3
 _AT_ONCE: Final = 100 // _WRITES
@@ -96,29 +96,10 @@ class AwsEvents:
 
 
 def _listing(query: EventQuery) -> dict[str, Any]:
-    """By connection too from the table: events are few beside calls, and nothing lags behind."""
-    names, filters = {}, []
+    """By connection too: events are few beside calls."""
     upper = "~" if query.after is None else f"{moment(query.after[0])}#{query.after[1]}"
-    values = {
-        ":tenant": text(tenant_key(query.tenant_id)),
-        ":from": text("EVENT#"),
-        ":to": text(f"EVENT#{upper}"),
-    }
-    for name, wanted in (("connectionId", query.connection_id), ("type", query.type)):
-        if wanted is not None:
-            filters.append(f"#{name} = :{name}")
-            names[f"#{name}"], values[f":{name}"] = name, text(wanted)
-    asked: dict[str, Any] = {
-        "TableName": _TABLE,
-        "KeyConditionExpression": "PK = :tenant AND SK BETWEEN :from AND :to",
-        "ExpressionAttributeValues": values,
-        "ScanIndexForward": False,
-        "ConsistentRead": True,
-        "Limit": max(query.limit + 1, _PAGE),
-    }
-    if filters:
-        asked |= {"FilterExpression": " AND ".join(filters), "ExpressionAttributeNames": names}
-    return asked
+    wanted = {"connectionId": query.connection_id, "type": query.type}
+    return newest_first(_TABLE, query.tenant_id, "EVENT#", f"EVENT#{upper}", wanted, query.limit)
 
 
 def _item(event: Event) -> Item:
