@@ -61,30 +61,42 @@ class Loaded:
 
 def load_catalog(folders: Iterable[Path], registry: Registry, schemas: Path) -> Catalog:
     """The catalog of all specs below `folders`. Raises `SpecError` with every error of every spec."""
-    loaded = load(folders, registry, schemas)
-    if loaded.errors:
-        raise SpecError(loaded.errors)
-    return Catalog(loaded.integrations, registry.functions, registry.signers)
+    integrations: dict[str, Integration] = {}
+    errors: list[Diagnostic] = []
+    for _, _, made in _compiled(folders, registry, schemas):  # one source in memory at a time
+        errors += [one for one in made.diagnostics if one.severity == "error"]
+        if made.integration is not None:
+            integrations[made.integration.integration_id] = made.integration
+    if errors:
+        raise SpecError(tuple(errors))
+    return Catalog(integrations, registry.functions, registry.signers, registry.refreshers)
 
 
 def load(folders: Iterable[Path], registry: Registry, schemas: Path) -> Loaded:
     """Compile every spec below `folders`; the errors of one do not stop the others."""
-    models = read_models(schemas)
     integrations: dict[str, Integration] = {}
     texts: dict[str, str] = {}
     specs: dict[str, Compiled] = {}
+    for path, text, made in _compiled(folders, registry, schemas):
+        texts[str(path)], specs[str(path)] = text, made
+        if made.integration is not None:
+            integrations[made.integration.integration_id] = made.integration
+    return Loaded(integrations, tuple(one for made in specs.values() for one in made.diagnostics), texts, specs)
+
+
+def _compiled(folders: Iterable[Path], registry: Registry, schemas: Path) -> Iterator[tuple[Path, str, Compiled]]:
+    """Every spec with its text; one whose id is taken says so."""
+    models = read_models(schemas)
+    taken: set[str] = set()
     with _collector_off():
         for path in spec_files(folders):
-            texts[str(path)], made = _one(path, registry, models)
-            specs[str(path)] = made
-            integration = made.integration
-            if integration is None:
-                continue
-            if integration.integration_id in integrations:
-                message = f"{integration.integration_id} is there already, in another folder"
+            text, made = _one(path, registry, models)
+            name = made.integration.integration_id if made.integration is not None else ""
+            if name and name in taken:
+                message = f"{name} is there already, in another folder"
                 made.diagnostics.append(Diagnostic("SPEC078", message, Position(str(path), 1, 1)))
-            integrations[integration.integration_id] = integration
-    return Loaded(integrations, tuple(one for made in specs.values() for one in made.diagnostics), texts, specs)
+            taken.add(name)
+            yield path, text, made
 
 
 def spec_files(folders: Iterable[Path]) -> list[Path]:

@@ -6,6 +6,7 @@ Nothing is built before its guard has passed: characters first, then depth and n
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeAlias
@@ -170,7 +171,8 @@ class Reader:
             self._report("YAML010", "directives are not part of the language", start, end, "remove the line")
 
     def _scalar(self, event: events.ScalarEvent, start: int, end: int) -> None:
-        value, top = event.value, self._top
+        value, top = sys.intern(event.value), self._top  # the same words stand in a file a thousand times
+        event.value = value
         if event.tag is not None or event.anchor is not None:
             refused = self._refuse(event, start, end)
             value = value or refused
