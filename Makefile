@@ -13,6 +13,7 @@ POLICY ?= policy.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 AWS_VENV := .venv-aws
+BENCH_VENV := .venv-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 COMPILE += --custom-compile-command 'make lock'
@@ -22,7 +23,7 @@ WHEELS = $(foreach minor,$(GLIBC),--platform manylinux_2_$(minor)_$(LAMBDA_ARCH:
 WHEELS += --platform manylinux2014_$(LAMBDA_ARCH:arm64=aarch64) --only-binary :all: --implementation cp
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-slow lint format bench-quick bench-cold bundle lock
+.PHONY: help install install-dev run test test-slow lint format bench bench-quick bench-cold bundle lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ format: install-dev ## Format and mend what can be mended mechanically
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
+bench: install-dev $(BENCH_VENV)/.installed ## The engine beside hand-written clients and its peers, some minutes
+	@$(BIN)/python -m bench.peers $(BENCH_ARGS)
+
 bench-quick: install-dev ## The engine against hand-written clients, under a minute
 	@$(BIN)/python -m bench.quick $(BENCH_ARGS)
 
@@ -70,6 +74,7 @@ lock: $(BIN)/python ## Make the requirements*.lock files again
 	@$(COMPILE) --constraint requirements-dev.lock --extra aws pyproject.toml -o requirements-aws.lock
 	@$(COMPILE) --constraint requirements-dev.lock --group build -o requirements-build.lock
 	@$(COMPILE) $(UPGRADE) tests/aws/requirements.in -o tests/aws/requirements.lock
+	@$(COMPILE) $(UPGRADE) bench/contestants/requirements.in -o bench/contestants/requirements.lock
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -90,4 +95,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 $(AWS_VENV)/.installed: tests/aws/requirements.lock | $(BIN)/python
 	@$(PYTHON) -m venv $(AWS_VENV)
 	@$(AWS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/aws/requirements.lock
+	@touch $@
+
+# The benchmark's peers bring two hundred packages that nothing else here needs.
+$(BENCH_VENV)/.installed: bench/contestants/requirements.lock | $(BIN)/python
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/contestants/requirements.lock
 	@touch $@

@@ -1,0 +1,85 @@
+"""The job, and how a chunk of it is run one after the other, in threads, or in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any
+
+import uvloop
+
+Chunk = Callable[[int], None]
+"""Does the job that many times."""
+Call = Callable[[], Coroutine[Any, Any, object]]
+PATH = "/v2/shipping-order/fee"
+HEADERS: Mapping[str, str] = {"Token": "00000000-1111-4222-8333-444444444444", "ShopId": "5000001"}
+BODY: Mapping[str, Any] = {
+    "service_type_id": 2,
+    "to_district_id": 1442,
+    "to_ward_code": "20101",
+    "weight": 1200,
+    "insurance_value": 500000,
+    "from_district_id": 1454,
+    "length": 15,
+    "width": 15,
+    "height": 15,
+    "cod_value": 0,
+    "coupon": None,
+}
+
+
+def result(answer: Mapping[str, Any]) -> object:
+    """What the caller of the job wants to know."""
+    return {"fee": answer["data"]["total"], "currency": "VND"}
+
+
+@contextmanager
+def in_threads(call: Callable[[], object], width: int) -> Iterator[Chunk]:
+    """A chunk of a call that blocks."""
+    if width == 1:
+
+        def alone(calls: int) -> None:
+            for _ in range(calls):
+                call()
+
+        yield alone
+        return
+    with ThreadPoolExecutor(width) as pool:
+
+        def worker(left: Iterator[int]) -> None:
+            for _ in left:
+                call()
+
+        def chunk(calls: int) -> None:
+            shares = [iter(range(calls // width + (i < calls % width))) for i in range(width)]
+            list(pool.map(worker, shares))
+
+        yield chunk
+
+
+@contextmanager
+def in_flight(call: AbstractAsyncContextManager[Call], width: int) -> Iterator[Chunk]:
+    """A chunk of a call that waits, on uvloop; the call is kept open over all chunks."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        made = runner.run(_entered(call))
+
+        async def worker(left: Iterator[int]) -> None:
+            for _ in left:
+                await made()
+
+        async def many(calls: int) -> None:
+            left = iter(range(calls))  # shared: whoever is free takes the next one
+            await asyncio.gather(*(worker(left) for _ in range(width)))
+
+        yield lambda calls: runner.run(many(calls))
+        runner.run(_left(call))
+
+
+async def _entered(call: AbstractAsyncContextManager[Call]) -> Call:
+    return await call.__aenter__()
+
+
+async def _left(call: AbstractAsyncContextManager[Call]) -> None:
+    await call.__aexit__(None, None, None)
