@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from engine.catalog import Catalog
 from engine.diagnostics import unknown
 from engine.errors import SettingsError
 from engine.events.deliver import Deliverer, Pace
+from engine.events.ended import teller
+from engine.events.fetch import Fetcher
+from engine.events.unfetched import KIND as FETCH
 from engine.identity.policy import Policy, read_policy
 from engine.library import LIBRARY
 from engine.locations import plugins_dir, schemas_dir, specs_dir
 from engine.plugins import Registry, load_plugins
 from engine.runtime import egress
+from engine.runtime.agenda import Agenda, Handler, Rounds
+from engine.runtime.apps import Lent
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.execute import Engine
+from engine.runtime.grant import GRANT
+from engine.runtime.idle import grant_keeper
 from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.transport import HttpTransport, Transport
+from engine.runtime.watches import KIND as WATCH
+from engine.runtime.watches import Watches
 from engine.settings import Settings
 from engine.spec.load import load_catalog, spec_files
 from engine.spec.warm import MARK, mark_of, warm_catalog
@@ -114,9 +125,24 @@ def open_deliverer(engine: Engine, settings: Settings, observer: Observer | None
     return _deliverer(engine.store, engine.clock, settings, observer)
 
 
-def open_worker(settings: Settings, observer: Observer | None = None) -> Deliverer:
-    """The same for a process that does nothing else: it needs no specs."""
-    return _deliverer(open_storage(settings), SystemClock(), settings, observer)
+def open_worker(store: Store, settings: Settings, observer: Observer | None = None) -> Deliverer:
+    """The same for a process that has no engine: it needs no specs."""
+    return _deliverer(store, SystemClock(), settings, observer)
+
+
+def open_rounds(engine: Engine, wake: Callable[[], None] | None = None) -> Rounds:
+    """Does what is due for the connections of this engine's store. `wake` tells who delivers of new events."""
+    handlers: dict[str, Handler] = {
+        GRANT: grant_keeper(engine),
+        WATCH: Watches(engine, teller(engine.store, engine.clock, wake)).renew,
+        FETCH: Fetcher(engine, wake).fetch,
+    }
+    return Rounds(Agenda(engine.store.state, engine.clock.now), handlers)
+
+
+async def is_anything_due(store: Store) -> bool:
+    """Worth an engine, for a process that has none?"""
+    return await Agenda(store.state, SystemClock.now).is_due()
 
 
 def _deliverer(store: Store, clock: Clock, settings: Settings, observer: Observer | None) -> Deliverer:
@@ -142,12 +168,15 @@ async def open_engine(
     clock: Clock | None = None,
     upstreams: Mapping[str, str] | None = None,
     observer: Observer | None = None,
+    apps: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Engine:
-    """An engine as `serve` runs it; close it with `await engine.close()`."""
+    """An engine as `serve` runs it; close it with `await engine.close()`. `apps`: in place of the operator's own."""
     catalog = catalog or open_catalog(settings)
     _check_upstreams(settings, catalog)
     overrides = dict(settings.upstreams if upstreams is None else upstreams)
     store = open_storage(settings)
+    if apps:
+        store = replace(store, secrets=Lent(store.secrets, apps))
     wires = Wires(
         transport=transport
         or HttpTransport(exempt=egress.origins(overrides), allow_private=settings.allow_private or settings.sandbox),
@@ -159,6 +188,7 @@ async def open_engine(
         tenant_calls_per_minute=settings.tenant_calls_per_minute,
         signers=catalog.signers,
         observer=observer,
+        refreshers=catalog.refreshers,
     )
     return Engine(
         catalog,

@@ -126,6 +126,7 @@ class CallError(EngineError):
 
     `retryable`: the *caller* may try again. `not_processed`: the provider surely did nothing, so the
     engine itself may send a write again. `renew`: the credentials in use were refused, a fresh token may help.
+    `declared`: a rule of the spec says so, not only the HTTP status.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class CallError(EngineError):
         self.details = dict(details) if details else {}
         self.not_processed = not_processed
         self.renew = renew
+        self.declared = False
         super().__init__(f"{code}: {message}")
 
 

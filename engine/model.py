@@ -36,6 +36,8 @@ class Connection:
     last_error_at: float | None = None
     last_error: str | None = None
     version: int = 1
+    route: str | None = None
+    """By what messages to the app of its integration find it (`engine.runtime.routes`); None: none of them does."""
 
     @property
     def credentials_ref(self) -> str:

@@ -3,6 +3,7 @@
     data_dir                 INTEGRATIONS_DATA_DIR            database, token and key files
     token                    INTEGRATIONS_TOKEN               service token; None = the one in `<data-dir>/token`
     public_url               INTEGRATIONS_PUBLIC_URL          base of webhook, redirect and logo URLs
+    redirect_urls            INTEGRATIONS_REDIRECT_URLS       pages for after a consent, and below; commas between
     auth                     INTEGRATIONS_AUTH                token | sigv4 | both: how callers prove who they are
     policy                   INTEGRATIONS_POLICY              file: who may do what for which tenants
     sigv4_region             INTEGRATIONS_SIGV4_REGION        that signatures are made for (us-east-1)
@@ -44,6 +45,7 @@ from engine.errors import SettingsError
 Storage = Literal["sqlite", "aws"]
 Auth = Literal["token", "sigv4", "both"]
 MASTER_KEY_BYTES: Final = 32
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Settings:
     data_dir: Path = Path(".data")
     token: str | None = field(default=None, repr=False)
     public_url: str = "http://127.0.0.1:8400"
+    redirect_urls: tuple[str, ...] = ()
     auth: Auth = "token"
     policy: Path | None = None
     sigv4_region: str = "us-east-1"
@@ -216,6 +219,21 @@ def _public_url(given: Any) -> str:
     return parts.geturl().rstrip("/")
 
 
+def _pages(given: Any) -> tuple[str, ...]:
+    parts = given.split(",") if isinstance(given, str) else given
+    return tuple(_page(part.strip()) for part in parts if part.strip())
+
+
+def _page(given: str) -> str:
+    parts = _web_address(given)
+    if parts is None or (parts.scheme != "https" and parts.hostname not in _LOOPBACK):
+        raise ValueError(
+            "must be https addresses without query (http on this machine only), commas between, "
+            "for example https://admin.example.com/connected"
+        )
+    return parts.geturl().rstrip("/")
+
+
 def _upstreams(given: Any) -> Mapping[str, str]:
     if isinstance(given, str):
         given = [part for part in given.split(",") if part.strip()]
@@ -242,6 +260,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "data_dir": ("INTEGRATIONS_DATA_DIR", _path),
     "token": ("INTEGRATIONS_TOKEN", _token),
     "public_url": ("INTEGRATIONS_PUBLIC_URL", _public_url),
+    "redirect_urls": ("INTEGRATIONS_REDIRECT_URLS", _pages),
     "auth": ("INTEGRATIONS_AUTH", _auth),
     "policy": ("INTEGRATIONS_POLICY", _path),
     "sigv4_region": ("INTEGRATIONS_SIGV4_REGION", _region),

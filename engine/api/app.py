@@ -22,21 +22,22 @@ from engine.api import (
     routes_connections,
     routes_events,
     routes_execute,
+    routes_oauth,
     routes_operator,
     routes_service,
     routes_subscriptions,
     wire,
 )
 from engine.api.openapi import describe
-from engine.api.operations import Body, Found, Operation, Routes
+from engine.api.operations import BRINGS, Body, Found, Operation, Routes
 from engine.api.site import Site
 from engine.api.wire import Call, Disconnected, Headers, Incoming, Receive, Reply, Scope, Send
+from engine.connections.consent import Consents
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
 from engine.errors import Issue, RequestError
 from engine.events.book import EventBook
 from engine.events.endpoint import Endpoints
-from engine.events.message import LARGEST_MESSAGE
 from engine.events.receive import Receiver
 from engine.events.subscriptions import SubscriptionService
 from engine.identity.caller import Caller
@@ -44,6 +45,7 @@ from engine.identity.gate import Gate
 from engine.identity.policy import Policy
 from engine.identity.tokens import TokenBook
 from engine.library import exact
+from engine.runtime.message import LARGEST_MESSAGE
 from engine.settings import Settings
 from engine.telemetry import caller
 from engine.telemetry.events import Observer
@@ -92,8 +94,9 @@ def _site(
     return Site(
         engine,
         ConnectionService(engine),
+        Consents(engine, settings.public_url, settings.redirect_urls),
         Receiver(engine.catalog, engine.store, engine.clock, settings.public_url, observer, wake),
-        Endpoints(engine.catalog, engine.store, settings.public_url),
+        Endpoints(engine),
         EventBook(engine.store),
         SubscriptionService(
             engine.catalog,
@@ -112,6 +115,7 @@ def _site(
 OPERATIONS: tuple[Operation, ...] = (
     *routes_catalog.OPERATIONS,
     *routes_connections.OPERATIONS,
+    *routes_oauth.OPERATIONS,
     *routes_execute.OPERATIONS,
     *routes_events.OPERATIONS,
     *routes_subscriptions.OPERATIONS,
@@ -176,7 +180,7 @@ class Api:
 
 async def _unasked(operation: Operation, found: Found, scope: Scope, receive: Receive, headers: Headers) -> Call:
     """What comes from whom nobody asks for a token; a provider's message is passed on whole."""
-    is_message = operation.access == "provider"
+    is_message = operation.access in BRINGS
     message = await wire.received(scope, receive, headers, LARGEST_MESSAGE) if is_message else None
     return Call("", found.params, {}, message, headers)
 

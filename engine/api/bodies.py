@@ -52,6 +52,7 @@ _STATUS = {"type": "string", "enum": list(get_args(ConnectionStatus)), "descript
 _NAME = text("What people call it.", minLength=1, maxLength=200, pattern=r"\S", examples=["Warehouse Hanoi"])
 _CONFIG = _object("The fields of configSchema that are not credentials.", examples=[{"shopId": "885"}])
 _CREDENTIALS = _object("The writeOnly fields of configSchema. Never returned.", examples=[{"apiKey": "a-secret"}])
+_APP = _object("An app of your own at the provider, in place of the operator's. Never returned.")
 _CALLER = text("Who asks, for the log.", maxLength=256, examples=["ai-agent"])
 _CALLER_REF = text("The caller's own reference, for the log.", maxLength=256, examples=["conversation-42"])
 
@@ -67,6 +68,7 @@ CONNECTION_BODY = Schema(
             "name": _NAME,
             "config": _CONFIG,
             "credentials": _CREDENTIALS,
+            "app": _APP,
         },
     }
 )
@@ -80,10 +82,14 @@ CHANGE_BODY = Schema(
             "name": _NAME,
             "config": {**_CONFIG, "description": "Replaces the whole config."},
             "credentials": {**_CREDENTIALS, "description": "Merged by key into the stored ones; null removes a key."},
+            "app": {**_APP, "description": "Replaces its own app; an empty one leaves it to the operator's again."},
             "status": {"type": "string", "enum": ["active", "inactive"], "description": "Switch it on or off."},
         },
     }
 )
+
+_PAGE = text("Where the browser goes afterwards: a page that the operator allows.", minLength=1, maxLength=2048)
+AUTHORIZE_BODY = Schema({"type": "object", "additionalProperties": False, "properties": {"redirectUrl": _PAGE}})
 
 EMPTY_BODY = Schema({"type": "object", "additionalProperties": False, "properties": {}})
 
@@ -258,6 +264,7 @@ COMPONENTS: Mapping[str, Shape] = {
     "NewConnection": CONNECTION_BODY.raw,
     "ConnectionChange": CHANGE_BODY.raw,
     "ExecuteRequest": EXECUTE_BODY.raw,
+    "Authorize": AUTHORIZE_BODY.raw,
     "Empty": EMPTY_BODY.raw,
     "NewSubscription": SUBSCRIPTION_BODY.raw,
     "SubscriptionChange": SUBSCRIPTION_CHANGE_BODY.raw,
@@ -269,6 +276,10 @@ COMPONENTS: Mapping[str, Shape] = {
         "properties": {
             **_SUMMARY,
             "configSchema": {**_SCHEMA, "description": "The form of a connection: config and credentials together."},
+            "appSchema": {**_SCHEMA, "description": "The form of an app of your own, where there may be one."},
+            "webhookUrl": text(
+                "The one address that the provider's app tells of all accounts, where it has one.", format="uri"
+            ),
             "actions": {"type": "array", "items": ref("Action")},
         },
     },
@@ -312,6 +323,14 @@ COMPONENTS: Mapping[str, Shape] = {
             "lastError": text("Why they failed; holds no secret."),
             "createdAt": _moment("When it was made."),
             "updatedAt": _moment("When it was last changed."),
+        },
+    },
+    "Invitation": {
+        "type": "object",
+        "required": ["authorizationUrl", "expiresAt"],
+        "properties": {
+            "authorizationUrl": text("The provider's page, for the browser of who consents.", format="uri"),
+            "expiresAt": _moment("Until when it is good for one consent."),
         },
     },
     "TestResult": {
@@ -435,6 +454,7 @@ COMPONENTS: Mapping[str, Shape] = {
             "url": text("Where the provider sends to. Keep it secret: it may end in a key.", format="uri"),
             "token": text("What the provider must send along, where the integration compares one."),
             "secret": text("What the provider signs with, where the integration checks that."),
+            "expiresAt": _moment("The provider was told, until then; it is told again before."),
         },
     },
     "Status": {

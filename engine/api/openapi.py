@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.api.bodies import COMPONENTS, ref
-from engine.api.operations import Operation
+from engine.api.operations import BRINGS, Operation
 from engine.errors import HTTP_STATUS, HttpCode
 
 _TITLE = "Integrations Service"
@@ -41,6 +41,10 @@ _FAILURES: Mapping[HttpCode, str] = {
 }
 _REQUEST_ID = {
     "X-Request-Id": {"description": "Finds this exchange in the log.", "schema": {"type": "string"}},
+}
+_ELSEWHERE = {
+    "description": "To the page that was asked for, with `connectionId`, `status` (connected or failed) and `error`.",
+    "headers": {"Location": {"schema": {"type": "string"}, "description": "The page."}},
 }
 _TENANT = {
     "name": "X-Tenant-Id",
@@ -87,7 +91,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": _parameters(operation),
         "responses": _responses(operation),
     }
-    if operation.access in ("open", "provider"):
+    if operation.access == "open" or operation.access in BRINGS:
         described["security"] = []
     if operation.body is not None:
         described["requestBody"] = {
@@ -122,6 +126,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.access == "provider":
         success["description"] = "What this provider expects; it may have another status."
         return {"200": success, "default": {"description": "The same with another status, or a refusal."}}
+    if operation.access == "browser":
+        return {"200": success, "303": _ELSEWHERE, "default": {"description": "A page that says what went wrong."}}
     failures = {str(HTTP_STATUS[code]): {"$ref": f"#/components/responses/{code}"} for code in operation.failure_codes}
     return {"200": success, **failures}
 

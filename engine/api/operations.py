@@ -15,7 +15,9 @@ from engine.errors import HTTP_STATUS, HttpCode
 from engine.identity.caller import Right
 
 Run = Callable[[Site, Call], Awaitable[Reply]]
-Access = Literal["open", "token", "tenant", "provider"]
+Access = Literal["open", "token", "tenant", "provider", "browser"]
+BRINGS: Final[tuple[Access, ...]] = ("provider", "browser")
+"""Who has no token, and whose message the route gets whole: it proves itself."""
 EXECUTES: Final[tuple[Right, ...]] = ("execute",)
 READS: Final[tuple[Right, ...]] = ("execute", "connections")
 WRITES: Final[tuple[Right, ...]] = ("connections",)
@@ -35,9 +37,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`access`: needs nothing, the service token, the token and a tenant; or it is for providers, whose messages prove
-    themselves, and the route gets the whole message as body. `rights`: the caller needs one of them; `READS`, `WRITES`
-    and `WATCHES` where none are named. `failures` beside the standing ones.
+    """`access`: needs nothing, the service token, the token and a tenant; or it is for providers, or for browsers that
+    come from one: their messages prove themselves, and the route gets the whole message as body. `rights`: the caller
+    needs one of them; `READS`, `WRITES` and `WATCHES` where none are named. `failures` beside the standing ones.
     """
 
     operation_id: str
@@ -67,7 +69,7 @@ class Operation:
         codes: list[HttpCode] = ["INTERNAL_SERVER_ERROR", *self.failures]
         if self.access in ("token", "tenant"):
             codes += ["UNAUTHORIZED", "FORBIDDEN"]
-        if self.access == "provider":
+        if self.access in BRINGS:
             codes.append("PAYLOAD_TOO_LARGE")
         if self.access == "tenant":
             codes += ["BAD_REQUEST", "SERVICE_UNAVAILABLE"]

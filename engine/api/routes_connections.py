@@ -21,7 +21,8 @@ from engine.connections.service import Change, Draft
 
 async def create(site: Site, call: Call) -> Reply:
     given = call.body
-    draft = Draft(given["integrationId"], given["name"], given.get("config", {}), given.get("credentials", {}))
+    secrets = given.get("credentials", {}), given.get("app", {})
+    draft = Draft(given["integrationId"], given["name"], given.get("config", {}), *secrets)
     return ok(views.connection(await site.connections.create(call.tenant, draft)))
 
 
@@ -36,7 +37,7 @@ async def get(site: Site, call: Call) -> Reply:
 
 async def update(site: Site, call: Call) -> Reply:
     given = call.body
-    change = Change(given.get("name"), given.get("config"), given.get("credentials"), given.get("status"))
+    change = Change(*(given.get(name) for name in ("name", "config", "credentials", "status", "app")))
     return ok(views.connection(await site.connections.update(call.tenant, call.params["connectionId"], change)))
 
 
@@ -71,7 +72,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         "/connections",
         create,
-        "Connect an account. Config and credentials are checked together against the integration's configSchema.",
+        "Connect an account. Config and credentials are checked together against the integration's configSchema. Where "
+        "a person has to consent, it is inactive until then.",
         ref("Connection"),
         body=Body("NewConnection", CONNECTION_BODY),
         failures=("NOT_FOUND",),
@@ -113,7 +115,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         "/connections/{connectionId}",
         delete,
-        "Remove a connection with its credentials, tokens and pending deliveries; the log of its calls stays.",
+        "Remove a connection with its credentials, tokens (given back, where the provider takes them) and pending "
+        "deliveries; the log of its calls stays.",
         _DELETED,
         body=_NOTHING,
         failures=("NOT_FOUND",),

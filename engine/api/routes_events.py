@@ -6,23 +6,35 @@ from collections.abc import Sequence
 
 from engine.api import views
 from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
-from engine.api.operations import EXECUTES, Body, Operation
+from engine.api.operations import EXECUTES, Body, Operation, Run
 from engine.api.paging import Place, paged
 from engine.api.site import Site
 from engine.api.wire import Call, Received, Reply, ok
 from engine.errors import RequestError
 from engine.events import shape
-from engine.events.message import Message
+from engine.events.receipt import Receipt
 from engine.model import Event
+from engine.runtime.message import Message
 from engine.storage.ports import EventQuery
 
 
 async def receive(site: Site, call: Call) -> Reply:
     """The answer is the provider's, exactly as the spec says it; nothing of ours is around it."""
+    return _answered(await site.receiver.receive(call.params["connectionId"], _message(site, call)))
+
+
+async def receive_app(site: Site, call: Call) -> Reply:
+    """One address for all connections of an integration."""
+    return _answered(await site.receiver.receive_app(call.params["integrationId"], _message(site, call)))
+
+
+def _message(site: Site, call: Call) -> Message:
     came: Received = call.body
-    url = site.public_url + came.target
-    message = Message(came.method, url, came.headers, came.body, call.params.get("key"))
-    answer = (await site.receiver.receive(call.params["connectionId"], message)).answer
+    return Message(came.method, site.public_url + came.target, came.headers, came.body, call.params.get("key"))
+
+
+def _answered(receipt: Receipt) -> Reply:
+    answer = receipt.answer
     headers = {name: value for name, value in answer.headers.items() if name not in ("content-type", "content-length")}
     return Reply(
         b"" if answer.status == 204 else answer.body,
@@ -70,12 +82,12 @@ _CLOSED = {"type": "object", "required": ["success"], "properties": {"success": 
 _NOTHING = Body("Empty", EMPTY_BODY, required=False)
 
 
-def _incoming(method: str, path: str, suffix: str) -> Operation:
+def _incoming(method: str, path: str, suffix: str, run: Run = receive) -> Operation:
     return Operation(
         f"webhooks.{method.lower()}{suffix}",
         method,
         path,
-        receive,
+        run,
         "A message from a provider. It needs no token: it proves itself, as the integration says. What it is answered "
         "is what its provider expects.",
         {},
@@ -86,8 +98,12 @@ def _incoming(method: str, path: str, suffix: str) -> Operation:
 
 OPERATIONS: tuple[Operation, ...] = (
     *(
-        _incoming(method, path, suffix)
-        for path, suffix in (("/webhooks/{connectionId}", ""), ("/webhooks/{connectionId}/{key}", "WithKey"))
+        _incoming(method, path, suffix, run)
+        for path, suffix, run in (
+            ("/webhooks/{connectionId}", "", receive),
+            ("/webhooks/apps/{integrationId}", "ToApp", receive_app),  # before the one whose patterns it fits too
+            ("/webhooks/{connectionId}/{key}", "WithKey", receive),
+        )
         for method in ("GET", "POST", "PUT")
     ),
     Operation(
@@ -96,10 +112,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "/connections/{connectionId}/webhooks",
         open_webhook,
         "Begin to receive what the provider tells of this connection. Shows the URL and the secrets for the provider, "
-        "once: asked again, new secrets are made and the old ones stop at once.",
+        "once: asked again, new secrets are made and the old ones stop at once. Where the provider can be asked to "
+        "tell us, it is asked, and asked again before that ends; 409 when it refuses, and nothing has changed then.",
         ref("WebhookEndpoint"),
         body=_NOTHING,
-        failures=("NOT_FOUND",),
+        failures=("NOT_FOUND", "CONFLICT"),
         examples={"open": {"url": f"https://integrations.example.com/webhooks/{ULID}"}},
     ),
     Operation(
@@ -107,7 +124,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         "/connections/{connectionId}/webhooks",
         close_webhook,
-        "Receive nothing for this connection any more; the events that came stay.",
+        "Receive nothing for this connection any more, and tell the provider so; the events that came stay.",
         _CLOSED,
         body=_NOTHING,
         failures=("NOT_FOUND",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.connections.consent import Consents
 from engine.connections.ports import Engine
 from engine.connections.service import ConnectionService
 from engine.events.book import EventBook
@@ -22,6 +23,7 @@ class Site:
 
     engine: Engine
     connections: ConnectionService
+    consents: Consents
     receiver: Receiver
     endpoints: Endpoints
     events: EventBook

@@ -11,6 +11,7 @@ from engine.events.endpoint import Endpoint
 from engine.events.subscriptions import Told
 from engine.library import exact
 from engine.model import Answer, Connection, Delivery, Execution, Problem
+from engine.runtime.address import app_url
 
 View = dict[str, Any]
 
@@ -133,7 +134,8 @@ def delivery(stored: Delivery) -> View:
 
 
 def endpoint(made: Endpoint) -> View:
-    return _given({"url": made.url, "token": made.token, "secret": made.secret})
+    shown = {"url": made.url, "token": made.token, "secret": made.secret, "expiresAt": moment(made.expires_at)}
+    return _given(shown)
 
 
 def summary(integration: Integration, public_url: str) -> View:
@@ -156,11 +158,17 @@ def summary(integration: Integration, public_url: str) -> View:
 
 
 def integration_detail(integration: Integration, public_url: str) -> View:
-    return {
-        **summary(integration, public_url),
-        "configSchema": integration.config_schema,
-        "actions": [action(one) for one in integration.actions.values()],
-    }
+    webhook = integration.webhook
+    is_app = webhook is not None and webhook.route is not None
+    return _given(
+        {
+            **summary(integration, public_url),
+            "configSchema": integration.config_schema,
+            "appSchema": integration.app.json_schema if integration.app is not None else None,
+            "webhookUrl": app_url(public_url, integration.integration_id) if is_app else None,
+            "actions": [action(one) for one in integration.actions.values()],
+        }
+    )
 
 
 def action(one: Action) -> View:

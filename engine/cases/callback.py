@@ -17,9 +17,9 @@ from engine.cases.replay_webhook import Heard
 from engine.catalog import Signature, Webhook
 from engine.compiled.fault import EvaluationError
 from engine.events.interpret import Known, evidence_of, interpret
-from engine.events.message import Message, see
 from engine.plugins import PluginError
 from engine.runtime import encode, signature
+from engine.runtime.message import Message, see
 from engine.runtime.parse import Unreadable
 from engine.runtime.verify import Evidence, given_of, is_true, made_by_plugin, rendered
 
@@ -39,6 +39,16 @@ def renamed(data: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
     return {value: made[name] for name, value in data.items() if name in made and _stands_for(name, value, made[name])}
 
 
+def of_account(recorded: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
+    """What a recorded account typed, with what another typed in the same fields."""
+    pairs = ((old, own.get(name)) for name, old in recorded.items())
+    return {
+        old: new
+        for old, new in pairs
+        if isinstance(old, str) and isinstance(new, str) and len(old) >= _SHORTEST and new and old != new
+    }
+
+
 def _stands_for(name: str, old: Any, new: Any) -> bool:
     """A number stays one: the message may hold it without quotes."""
     if not isinstance(old, str) or not isinstance(new, str) or not IDS.fullmatch(name):
@@ -53,8 +63,8 @@ def said_anew(webhook: Webhook, recorded: Heard, names: Mapping[str, str], known
         block = next(one for one in webhook.verify if one.when is None or is_true(one.when, before.queries))
         message = _addressed(recorded.message, webhook, known)
         for old, new in names.items():
-            message = _replaced(message, old, new)
-        message = _proved(message, block, before, known)
+            message = replaced(message, old, new)
+        message = proved(message, block, before, lambda made: evidence_of(see(made), known))
     except StopIteration:
         raise Unprovable("no proof of the spec is meant for this message") from None
     except (EvaluationError, PluginError, Unreadable, encode.Unsendable, signature.Unsignable) as error:
@@ -71,18 +81,21 @@ def _addressed(message: Message, webhook: Webhook, known: Known) -> Message:
     return replace(message, url=known.made["url"] + mark + query, key=key)
 
 
-def _proved(message: Message, block: Signature, before: Evidence, known: Known) -> Message:
-    """Every proof made anew: those that must hold besides come first, for the signature may be over them."""
+def proved(message: Message, block: Signature, before: Evidence, evidence: Callable[[Message], Evidence]) -> Message:
+    """Every proof made anew: those that must hold besides come first, for the signature may be over them.
+
+    `before`: what the recorded message was held against; `evidence`: what the new one will be.
+    """
     for also in block.also:
-        message = _proved(message, also, before, known)
+        message = proved(message, also, before, evidence)
     if block.timestamp is not None:
         stamp = block.timestamp(before.queries)
         unit = 1000 if block.timestamp_unit == "ms" else 1
-        message = _replaced(message, str(stamp), str(int(known.now * unit)))
+        message = replaced(message, str(stamp), str(int(evidence(message).now * unit)))
     given = [one for one in given_of(block, before) if isinstance(one, str) and len(one) >= _SHORTEST]
-    made = _made(block, evidence_of(see(message), known))
+    made = _made(block, evidence(message))
     for old in given:
-        message = _replaced(message, old, made)
+        message = replaced(message, old, made)
     return message
 
 
@@ -108,7 +121,7 @@ def _first(found: Iterable[bytes]) -> bytes:
     return made
 
 
-def _replaced(message: Message, old: str, new: str) -> Message:
+def replaced(message: Message, old: str, new: str) -> Message:
     """A text replaced wherever it stands alone: in headers, query and body, in either case of letters."""
     pattern = re.compile(rf"(?<![0-9A-Za-z]){re.escape(old)}(?![0-9A-Za-z])", re.IGNORECASE)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.cases.model import Case, WebhookCase
+from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, WebhookCase
 from engine.cases.notes import Kind, Notes, Raised
-from engine.cases.replay import replay
-from engine.cases.replay_webhook import replay_webhook
+from engine.cases.replay_any import replay_any
+from engine.cases.token_answers import TokenAnswers
 from engine.catalog import Catalog, Integration
 from engine.compiled.fault import Path
 from engine.plugins import Registry
@@ -33,7 +33,7 @@ class Gap:
 class Failed:
     """A case that the spec does not reproduce, and in what."""
 
-    case: Case | WebhookCase
+    case: AnyCase
     problems: tuple[str, ...]
 
 
@@ -48,13 +48,13 @@ class Coverage:
 
 
 async def measure(
-    spec: Mapping[str, Any], findings: Findings, registry: Registry, cases: Sequence[Case | WebhookCase]
+    spec: Mapping[str, Any], findings: Findings, registry: Registry, cases: Sequence[AnyCase]
 ) -> Coverage:
     """Replays the cases of one integration. `spec` compiles: `findings` are those of compiling it, its references
     replaced; they know where everything was written."""
     notes = Notes()
     integration = build_integration(spec, findings.watching(notes), registry, None)
-    failed = await _replayed(cases, _catalog(integration, notes, registry), notes)
+    failed = await _replayed(cases, _catalog(spec, integration, cases, notes, registry), notes)
     _count_outcomes(spec, cases, notes)
     missing = (place for place in notes.declared if place not in notes.hit)
     return Coverage(
@@ -65,37 +65,54 @@ async def measure(
     )
 
 
-def _catalog(integration: Integration, notes: Notes, registry: Registry) -> Catalog:
-    methods = tuple(notes.method(("auth", i), method) for i, method in enumerate(integration.methods))
+def _catalog(
+    spec: Mapping[str, Any], integration: Integration, cases: Sequence[AnyCase], notes: Notes, registry: Registry
+) -> Catalog:
+    renews = TokenAnswers(integration, cases).renews
+    methods = tuple(
+        notes.method(("auth", i), method, renews=renews or "refresh" in spec["auth"][i])
+        for i, method in enumerate(integration.methods)
+    )
     webhook = notes.webhook(integration.webhook) if integration.webhook is not None else None
     traced = replace(integration, methods=methods, webhook=webhook)
-    return Catalog({traced.integration_id: traced}, registry.functions, registry.signers)
+    return Catalog({traced.integration_id: traced}, registry.functions, registry.signers, registry.refreshers)
 
 
-async def _replayed(cases: Sequence[Case | WebhookCase], catalog: Catalog, notes: Notes) -> list[Failed]:
+async def _replayed(cases: Sequence[AnyCase], catalog: Catalog, notes: Notes) -> list[Failed]:
     failed = []
     for case in cases:
         with notes.playing(case.name, is_spoilt=_is_spoilt(case)):
-            problems = await (replay(case, catalog) if isinstance(case, Case) else replay_webhook(case, catalog))
-            if isinstance(case, WebhookCase) and not problems:
-                _note_repeats(case, notes)
+            problems = await replay_any(case, catalog)
+            for kind in _shown(case) if not problems else ():
+                notes.came(kind)
         if problems:
             failed.append(Failed(case, tuple(problems)))
     return failed
 
 
-def _is_spoilt(case: Case | WebhookCase) -> bool:
-    return isinstance(case, Case) and any(turn.error.get("code") == "INVALID_RESPONSE" for turn in case.turns)
+def _is_spoilt(case: AnyCase) -> bool:
+    errors = [turn.error for turn in case.turns] if isinstance(case, Case) else []
+    errors += [case.error] if isinstance(case, ConsentCase | ErrandCase) else []
+    return any(error.get("code") == "INVALID_RESPONSE" for error in errors)
 
 
-def _note_repeats(case: WebhookCase, notes: Notes) -> None:
-    if case.again:
-        notes.came("duplicate")
-    if case.tampers:
-        notes.came("tampered")
+def _shown(case: AnyCase) -> list[Kind]:
+    """What a case shows of the messages and requests that are met in it."""
+    shown: list[tuple[Kind, bool]]
+    if isinstance(case, WebhookCase):
+        shown = [("duplicate", case.again), ("tampered", bool(case.tampers))]
+    elif isinstance(case, ConsentCase):
+        is_denied = case.error.get("code") == "REAUTH_REQUIRED"
+        shown = [("consent", case.result is not None), ("denied", is_denied), ("forged", bool(case.tampers))]
+    elif isinstance(case, ErrandCase):
+        shown = [("errand", case.result is not None)]
+    else:
+        is_over = any(turn.error.get("code") == "REAUTH_REQUIRED" for turn in case.turns)
+        shown = [("renewed", any(turn.has_result for turn in case.turns)), ("ended", is_over)]
+    return [kind for kind, is_shown in shown if is_shown]
 
 
-def _count_outcomes(spec: Mapping[str, Any], cases: Sequence[Case | WebhookCase], notes: Notes) -> None:
+def _count_outcomes(spec: Mapping[str, Any], cases: Sequence[AnyCase], notes: Notes) -> None:
     """Each action has to end well and to fail, in calls as they are recorded."""
     turns = [turn for case in cases if isinstance(case, Case) for turn in case.turns]
     for i, action in enumerate(spec.get("actions", ())):

@@ -10,9 +10,9 @@ from dataclasses import replace
 from engine.catalog import Signature, Webhook
 from engine.compiled.fault import EvaluationError
 from engine.events.interpret import Known, evidence_of
-from engine.events.message import Message, see
 from engine.plugins import PluginError
 from engine.runtime import encode, signature
+from engine.runtime.message import Message, see
 from engine.runtime.verify import Evidence, decide, given_of, is_true, made_by_plugin, rendered
 
 _LONGEST_TEXT = 120

@@ -62,6 +62,9 @@ class _Connections:
         found = [one for (_, known), one in self._kept.items() if known == connection_id]
         return found[0] if len(found) == 1 else None
 
+    async def routed(self, route: str, limit: int) -> list[Connection]:
+        return [one for one in self._kept.values() if one.route == route][:limit]
+
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
     ) -> list[Connection]:

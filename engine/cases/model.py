@@ -4,15 +4,20 @@ Case
 └── Turn            one call over the connection: what is given, what goes over the wire, what comes of it
     └── Exchange    the request that is expected, and the answer that is given to it
 WebhookCase         a message from the provider, what it is answered, and the events that it becomes
+ConsentCase         a person consents: the page, what comes back, and what the code is exchanged for
+ErrandCase          what the engine does for a connection outside of any action
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from engine.diagnostics import Position
+
+Errand = Literal["test", "revoke", "subscribe", "renew", "unsubscribe"]
+ERRANDS: Final[tuple[Errand, ...]] = get_args(Errand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class WebhookCase:
-    """One message. `events` None: not looked at. `tampers`: changes to the message that must each be refused."""
+    """One message. `events` None: not looked at. `tampers`: changes to the message that must each be refused.
+
+    `exchanges`: the reads that fill its events in; without any these are looked at as the message told them.
+    """
 
     name: str
     integration_id: str
@@ -65,8 +73,49 @@ class WebhookCase:
     given: Mapping[str, Any]
     receive: Mapping[str, Any]
     answer: Mapping[str, Any]
+    exchanges: tuple[Exchange, ...]
     events: tuple[Mapping[str, Any], ...] | None
     again: bool
     """The same message once more is a duplicate."""
     tampers: tuple[Mapping[str, Any], ...]
     position: Position = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCase:
+    """One consent. `authorize` None: the page is not looked at. Exactly one of `result` and `error` is there.
+
+    `tampers`: changes to the callback that must each be refused before anything is sent, and leave the state good.
+    """
+
+    name: str
+    integration_id: str
+    source: str
+    unconfirmed: bool
+    given: Mapping[str, Any]
+    authorize: Mapping[str, Any] | None
+    callback: Mapping[str, Any]
+    exchanges: tuple[Exchange, ...]
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any]
+    tampers: tuple[Mapping[str, Any], ...]
+    position: Position = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandCase:
+    """One errand. Exactly one of `result` and `error` is there."""
+
+    name: str
+    integration_id: str
+    source: str
+    unconfirmed: bool
+    does: Errand
+    given: Mapping[str, Any]
+    exchanges: tuple[Exchange, ...]
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any]
+    position: Position = field(repr=False)
+
+
+AnyCase: TypeAlias = Case | WebhookCase | ConsentCase | ErrandCase

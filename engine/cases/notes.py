@@ -10,16 +10,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from engine.catalog import Evaluate, EventPlan, Method, Rule, Verdict, Webhook
+from engine.catalog import (
+    Consent,
+    Evaluate,
+    EventPlan,
+    Method,
+    Rule,
+    Step,
+    Subscribe,
+    SubscribeCall,
+    Verdict,
+    Webhook,
+)
 from engine.compiled.fault import EvaluationError, Path
 from engine.compiled.query import holds
 
 Kind = Literal[
-    "success", "failure", "rule", "branch", "run", "skipped", "check", "method", "event", "duplicate", "tampered"
-]
+    "success", "failure", "rule", "branch", "run", "skipped", "check", "method", "event", "duplicate", "tampered",
+    "consent", "denied", "forged", "renewed", "ended", "errand",
+]  # fmt: skip
 """What has to come about: a call of an action that ends well or fails, a rule (or row of it) that matches, a branch of
 `$cases` that is taken, a step that runs or is left out, a check that fails, an auth method that signs in, a message
-that becomes an event of a webhook, comes again, or is tampered with."""
+that becomes an event of a webhook, comes again, or is tampered with, a consent that is given, denied or forged, a token
+that is renewed or can't be any more, and a request that no action makes."""
 
 _MAY_SPOIL = frozenset({"output", "outputs", "read", "capture", "token", "pagination"})
 """Where a query that raises ends the call with INVALID_RESPONSE; anywhere else nobody would know."""
@@ -111,19 +124,67 @@ class Notes:
         other = self.declare((*path, "other"), "rule") if rule.other is not None else None
         return replace(rule, codes=_Rows(rule.codes, rows, other, self.hit))
 
-    def method(self, path: Path, method: Method) -> Method:
-        """A method is used when its `apply` is: that comes first whenever a request is signed in."""
+    def method(self, path: Path, method: Method, *, renews: bool = False) -> Method:
+        """A method is used when its `apply` is: that comes first whenever a request is signed in.
+
+        `renews`: its tokens are renewed, and cases have to show it.
+        """
         place, headers = self.declare(path, "method"), method.apply.headers
 
         def run(scope: Any) -> Any:
             self.hit.add(place)
             return headers(scope) if headers is not None else {}
 
-        return replace(method, apply=replace(method.apply, headers=run))
+        consent, refresh, revoke = method.consent, method.refresh, method.revoke
+        if consent is not None:
+            consent = self._consent(path, consent)
+        if refresh is not None and renews:
+            refresh = replace(refresh, step=self._asking((*path, "refresh"), refresh.step, "renewed", "ended"))
+        if revoke is not None:
+            revoke = self._asking((*path, "revoke"), revoke, "errand")
+        apply = replace(method.apply, headers=run)
+        return replace(method, apply=apply, consent=consent, refresh=refresh, revoke=revoke)
+
+    def _consent(self, path: Path, consent: Consent) -> Consent:
+        """It is met when somebody is sent to its page."""
+        kinds: tuple[Kind, ...] = ("consent", "denied", "forged") if consent.verify else ("consent", "denied")
+        for kind in kinds:
+            self.declare(path, kind)
+        url = consent.url
+
+        def run(scope: Any) -> Any:
+            self._met.add(path)
+            return url(scope)
+
+        return replace(consent, url=run)
+
+    def _asking(self, path: Path, step: Step, *kinds: Kind) -> Step:
+        """A request that no action makes is met when its answer is classified."""
+        for kind in kinds:
+            self.declare(path, kind)
+
+        def run(_scope: Any) -> bool:
+            self._met.add(path)
+            return False
+
+        return replace(step, rules=(Rule(None, when=run), *step.rules))
 
     def webhook(self, webhook: Webhook) -> Webhook:
         """An event is met by a message that it takes; one that becomes nothing has no duplicates and no forgeries."""
-        return replace(webhook, events=tuple(self._event(*one) for one in enumerate(webhook.events)))
+        events = tuple(self._event(*one) for one in enumerate(webhook.events))
+        subscribe = self._subscribe(webhook.subscribe) if webhook.subscribe is not None else None
+        return replace(webhook, events=events, subscribe=subscribe)
+
+    def _subscribe(self, subscribe: Subscribe) -> Subscribe:
+        def asking(name: str, call: SubscribeCall) -> SubscribeCall:
+            return replace(call, step=self._asking(("webhooks", "subscribe", name), call.step, "errand"))
+
+        return replace(
+            subscribe,
+            create=asking("create", subscribe.create),
+            renew=asking("renew", subscribe.renew) if subscribe.renew is not None else None,
+            delete=asking("delete", subscribe.delete) if subscribe.delete is not None else None,
+        )
 
     def _event(self, number: int, event: EventPlan) -> EventPlan:
         path = ("webhooks", "events", number)
@@ -140,8 +201,8 @@ class Notes:
 
         return replace(event, when=run)
 
-    def came(self, kind: Literal["duplicate", "tampered"]) -> None:
-        """The messages of the case that is being played came again, or were tampered with."""
+    def came(self, kind: Kind) -> None:
+        """This came about, with the messages and requests that were met in the case that is being played."""
         self.hit.update(Place(path, kind) for path in self._met)
 
     def _noting(self, place: Place, when: Evaluate | None) -> Evaluate:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.cases.model import Case, Exchange, Turn, WebhookCase
+from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, Exchange, Turn, WebhookCase
 from engine.diagnostics import Diagnostic, Position
 from engine.spec.check import check_cases
 from engine.spec.source import Source, read
@@ -17,7 +17,7 @@ _ACCOUNT = frozenset({"config", "credentials", "token", "app", "webhook"})
 def read_cases(folder: Path) -> tuple[list[Case], list[Diagnostic]]:
     """All cases of one integration's folder, and what is wrong with their files. A case's name is unique.
 
-    Cases of webhooks are checked with them, and given by `read_webhook_cases`.
+    Cases of other kinds are checked with them, and given by `read_folder`.
     """
     cases, diagnostics = read_folder(folder)
     return [case for case in cases if isinstance(case, Case)], diagnostics
@@ -28,7 +28,7 @@ def read_webhook_cases(folder: Path) -> list[WebhookCase]:
     return [case for case in read_folder(folder)[0] if isinstance(case, WebhookCase)]
 
 
-def parse_cases(file: str, text: str, integration_id: str) -> tuple[list[Case | WebhookCase], list[Diagnostic]]:
+def parse_cases(file: str, text: str, integration_id: str) -> tuple[list[AnyCase], list[Diagnostic]]:
     """The cases of one file's text, none where something is wrong with it; `file` is the name that positions show."""
     source, found = read(file, text)
     if source is None:
@@ -37,9 +37,9 @@ def parse_cases(file: str, text: str, integration_id: str) -> tuple[list[Case | 
     return ([] if wrong or found else _cases(source, integration_id)), [*found, *wrong]
 
 
-def read_folder(folder: Path) -> tuple[list[Case | WebhookCase], list[Diagnostic]]:
-    """All cases of both kinds in one integration's folder, and what is wrong with their files."""
-    cases: list[Case | WebhookCase] = []
+def read_folder(folder: Path) -> tuple[list[AnyCase], list[Diagnostic]]:
+    """All cases of every kind in one integration's folder, and what is wrong with their files."""
+    cases: list[AnyCase] = []
     diagnostics: list[Diagnostic] = []
     for path in sorted((folder / "cases").glob("*.yaml")):
         try:
@@ -71,23 +71,23 @@ def _late_accounts(source: Source) -> Iterator[Diagnostic]:
                 yield Diagnostic("CASE002", message, at, length, "write it under the case's `given`")
 
 
-def _cases(source: Source, integration_id: str) -> list[Case | WebhookCase]:
-    made: list[Case | WebhookCase] = []
+def _cases(source: Source, integration_id: str) -> list[AnyCase]:
+    made: list[AnyCase] = []
     for i, block in enumerate(source.value or ()):
-        if "webhook" in block:
-            made.append(_webhook_case(block, integration_id, source.position((i,))))
-            continue
-        made.append(
-            Case(
-                name=block["case"],
-                integration_id=integration_id,
-                source=block["source"],
-                unconfirmed=block.get("unconfirmed", False),
-                turns=_turns(block),
-                position=source.position((i,)),
-            )
-        )
+        one = next(one for kind, one in _KINDS.items() if kind in block)
+        made.append(one(block, integration_id, source.position((i,))))
     return made
+
+
+def _call_case(block: Mapping[str, Any], integration_id: str, position: Position) -> Case:
+    return Case(
+        name=block["case"],
+        integration_id=integration_id,
+        source=block["source"],
+        unconfirmed=block.get("unconfirmed", False),
+        turns=_turns(block),
+        position=position,
+    )
 
 
 def _webhook_case(block: Mapping[str, Any], integration_id: str, position: Position) -> WebhookCase:
@@ -99,11 +99,53 @@ def _webhook_case(block: Mapping[str, Any], integration_id: str, position: Posit
         given=block.get("given", {}),
         receive=block["receive"],
         answer=block["answer"],
+        exchanges=_exchanges(block),
         events=tuple(block["events"]) if "events" in block else None,
         again="again" in block,
         tampers=tuple(block.get("tamper", ())),
         position=position,
     )
+
+
+def _consent_case(block: Mapping[str, Any], integration_id: str, position: Position) -> ConsentCase:
+    return ConsentCase(
+        name=block["consent"],
+        integration_id=integration_id,
+        source=block["source"],
+        unconfirmed=block.get("unconfirmed", False),
+        given=block.get("given", {}),
+        authorize=block.get("authorize"),
+        callback=block["callback"],
+        exchanges=_exchanges(block),
+        result=block.get("result"),
+        error=block.get("error", {}),
+        tampers=tuple(block.get("tamper", ())),
+        position=position,
+    )
+
+
+def _errand_case(block: Mapping[str, Any], integration_id: str, position: Position) -> ErrandCase:
+    return ErrandCase(
+        name=block["errand"],
+        integration_id=integration_id,
+        source=block["source"],
+        unconfirmed=block.get("unconfirmed", False),
+        does=block["does"],
+        given=block.get("given", {}),
+        exchanges=_exchanges(block),
+        result=block.get("result"),
+        error=block.get("error", {}),
+        position=position,
+    )
+
+
+_KINDS: Mapping[str, Callable[[Mapping[str, Any], str, Position], AnyCase]] = {
+    "consent": _consent_case,
+    "errand": _errand_case,
+    "webhook": _webhook_case,
+    "case": _call_case,
+}
+"""By the key that names a case of the kind."""
 
 
 def _turns(block: Mapping[str, Any]) -> tuple[Turn, ...]:
@@ -125,7 +167,7 @@ def _turn(block: Mapping[str, Any], shared: Mapping[str, Any], sets: Iterable[st
         action=block["action"],
         given={**shared, **block.get("given", {})},
         sets=frozenset(sets),
-        exchanges=tuple(Exchange(x["expect"], x["answer"]) for x in block.get("exchanges", ())),
+        exchanges=_exchanges(block),
         any_order=block.get("anyOrder", False),
         has_result="result" in block,
         result=block.get("result"),
@@ -133,3 +175,7 @@ def _turn(block: Mapping[str, Any], shared: Mapping[str, Any], sets: Iterable[st
         sent=block.get("sent"),
         waited_ms=block.get("waitedMs"),
     )
+
+
+def _exchanges(block: Mapping[str, Any]) -> tuple[Exchange, ...]:
+    return tuple(Exchange(x["expect"], x["answer"]) for x in block.get("exchanges", ()))

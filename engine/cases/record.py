@@ -41,7 +41,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A call as it was made. `given`: config, credentials, input, and the token that the connection held; `learned`:
+    """A call as it was made. `given`: config, credentials, app, input, and the token that it held before; `learned`:
 
     secrets that came with the answers.
     """
@@ -96,6 +96,7 @@ def _learned(recorded: Recorded, spec: Any, spec_text: str) -> Scrub:
     integration, action, given = recorded.integration, recorded.action, recorded.given
     scrub = Scrub(vocabulary(spec) | _codes(recorded))
     scrub.learn_secrets(given["credentials"], "credentials")
+    scrub.learn_secrets(given.get("app", {}), "credentials")
     token = given.get("token", {})
     scrub.learn_secrets({name: token[name] for name in ("access", "refresh") if name in token}, "token")
     scrub.learn_secrets(list(recorded.learned), "token")
@@ -288,7 +289,7 @@ def _block(recorded: Recorded, scrub: Scrub, exchanges: list[dict[str, Any]], an
         given["random"] = [f"{n:032x}" for n in range(1, len(recorded.clock.drawn) + 1)]
     if recorded.key is not None and _holds(requests, _FAKE_KEY):
         given["idempotencyKey"] = _FAKE_KEY
-    for name in ("config", "credentials", "token", "input"):
+    for name in ("config", "credentials", "app", "token", "input"):
         if recorded.given.get(name):
             given[name] = scrub.clean(recorded.given[name])
     block: dict[str, Any] = {

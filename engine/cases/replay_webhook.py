@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,26 +12,29 @@ from ulid import ULID
 from engine.cases.doubt import doubt_of
 from engine.cases.match import compare, pairs, texts
 from engine.cases.memory import memory_store
-from engine.cases.model import WebhookCase
+from engine.cases.model import Exchange, WebhookCase
 from engine.cases.origins import DEFAULT_NOW
-from engine.cases.wire import response_of, xml_tree
+from engine.cases.stage import PUBLIC_URL, ScriptedWire, VirtualClock, engine_on, keep_token, moment
+from engine.cases.wire import body_of, xml_tree
 from engine.catalog import Catalog, Webhook
 from engine.events.book import EventBook
+from engine.events.fetch import Fetcher
 from engine.events.interpret import HANDSHAKE_DOUBTED, SENDER_DOUBTED, Known
-from engine.events.message import Message
-from engine.events.receive import Receipt, Receiver
+from engine.events.receipt import Receipt
+from engine.events.receive import Receiver
+from engine.events.unfetched import Unfetched
 from engine.library import exact
-from engine.model import Connection, Response
-from engine.runtime.account import CREDENTIALS, Account
-from engine.runtime.address import WEBHOOK, url_of
+from engine.model import Connection, Event
+from engine.runtime.account import CREDENTIALS, Account, Accounts
+from engine.runtime.address import WEBHOOK
+from engine.runtime.apps import APP, APPS
+from engine.runtime.message import Message
+from engine.runtime.routes import proved
 from engine.storage.ports import Store
 
-PUBLIC_URL = "https://integrations.test"
 _TENANT = "case"
 _MADE = {"token": "webhook-token-of-the-case", "secret": "webhook-secret-of-the-case"}
 _BODIES = ("raw", "json", "form", "xml", "text")
-_LATER = re.compile(r"([+-][0-9]+)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(slots=True)
@@ -46,42 +47,75 @@ class _Clock:
 
 @dataclass(slots=True)
 class _Scene:
-    """One connection, what receives for it, and the clock of both."""
+    """One connection, what receives for it (or for the app), and the clock of both."""
 
     store: Store
     receiver: Receiver
     clock: _Clock
-    connection_id: str
+    account: Account
     given: Mapping[str, Any] = field(repr=False)
     catalog: Catalog
-    made: Mapping[str, str] = field(repr=False)
+
+    @property
+    def webhook(self) -> Webhook | None:
+        return self.account.integration.webhook
+
+    @property
+    def is_app(self) -> bool:
+        return self.webhook is not None and self.webhook.route is not None
 
     async def send(self, receive: Mapping[str, Any]) -> tuple[Receipt, list[dict[str, Any]]]:
         """What came of the message, and its new events."""
-        receipt = await self.receiver.receive(self.connection_id, self.message(receive))
-        book = EventBook(self.store)
-        found = [await book.get(_TENANT, event_id) for event_id in receipt.event_ids]
-        return receipt, [{"type": event.type, "data": exact.loads(event.data)} for event in found if event is not None]
+        connection, message = self.account.connection, self.message(receive)
+        if self.is_app:
+            receipt = await self.receiver.receive_app(connection.integration_id, message)
+        else:
+            receipt = await self.receiver.receive(connection.connection_id, message)
+        return receipt, await self.events(receipt)
+
+    async def fill_in(self, exchanges: Sequence[Exchange]) -> list[str]:
+        """Play the reads that the new events want; what was done differently."""
+        clock = VirtualClock(self.clock.now())
+        wire = ScriptedWire(clock, list(exchanges))
+        engine, connection = engine_on(self.catalog, self.store, clock, wire), self.account.connection
+        await keep_token(engine, connection, self.given)
+        await Fetcher(engine).fetch(connection.tenant_id, connection.connection_id)
+        left = [f"request {wire.sent + 1}: the case's next exchange was not asked for"] if wire.exchanges else []
+        return [*wire.problems, *left]
+
+    async def events(self, receipt: Receipt) -> list[dict[str, Any]]:
+        """The new ones, as they are now."""
+        found = [await self._event(event_id) for event_id in receipt.event_ids]
+        return [{"type": event.type, "data": exact.loads(event.data)} for event in found if event is not None]
+
+    async def _event(self, event_id: str) -> Event | None:
+        """One that waits to be filled in is shown as it is before."""
+        stored = await EventBook(self.store).get(_TENANT, event_id)
+        if stored is not None:
+            return stored
+        waiting = await Unfetched(self.store, self.clock.now).of(_TENANT, self.account.connection.connection_id)
+        return next((one.event for one in waiting if one.event.event_id == event_id), None)
 
     def doubt(self, receive: Mapping[str, Any], receipt: Receipt) -> str:
         """Why a message was not believed, for its author; empty when that was not the reason."""
-        account = receipt.account
-        webhook = account.integration.webhook if account is not None else None
-        if account is None or webhook is None or receipt.reason not in (SENDER_DOUBTED, HANDSHAKE_DOUBTED):
+        if self.webhook is None or receipt.reason not in (SENDER_DOUBTED, HANDSHAKE_DOUBTED):
             return ""
-        return doubt_of(webhook, self.message(receive), self.known(account, webhook))
+        return doubt_of(self.webhook, self.message(receive), self.known)
 
-    def known(self, account: Account, webhook: Webhook) -> Known:
-        made = {**self.made, "url": url_of(PUBLIC_URL, webhook, self.connection_id, self.made)}
-        return Known(account.config, account.credentials, made, self.catalog.signers, self.clock.now())
+    @property
+    def known(self) -> Known:
+        account = self.account
+        config, credentials = ({}, {}) if self.is_app else (account.config, account.credentials)
+        return Known(config, credentials, account.made, self.catalog.signers, self.clock.now(), account.app)
 
     def message(self, receive: Mapping[str, Any]) -> Message:
         key = receive.get("key")
-        url = f"{PUBLIC_URL}/webhooks/{self.connection_id}" + (f"/{key}" if key is not None else "")
+        url = f"{PUBLIC_URL}/webhooks/{self.account.connection.connection_id}" + (f"/{key}" if key is not None else "")
+        url = self.account.made["url"] if self.is_app else url
         url = receive.get("url") or self.given.get("webhook", {}).get("url") or url
         if "query" in receive:
             url += "?" + urlencode(receive["query"], doseq=True)
-        body = _body(receive)
+        body = body_of(receive)
         return Message(receive.get("method", "POST"), url, body.headers, body.body, key)
 
 
@@ -97,11 +131,8 @@ class Heard:
 async def hear(case: WebhookCase, catalog: Catalog) -> Heard | None:
     """None: the case's message is not understood, or it is about no event."""
     scene = await _scene(case, catalog)
-    receipt, events = await scene.send(case.receive)
-    account = receipt.account
-    if account is None or account.integration.webhook is None or not events:
-        return None
-    return Heard(scene.message(case.receive), scene.known(account, account.integration.webhook), tuple(events))
+    _, events = await scene.send(case.receive)
+    return Heard(scene.message(case.receive), scene.known, tuple(events)) if events else None
 
 
 async def replay_webhook(case: WebhookCase, catalog: Catalog) -> list[str]:
@@ -113,6 +144,9 @@ async def replay_webhook(case: WebhookCase, catalog: Catalog) -> list[str]:
     problems = [*_answer(case.answer, receipt, doubt)]
     if problems and doubt:
         return problems  # all else follows from that
+    if case.exchanges:
+        problems += await scene.fill_in(case.exchanges)
+        events = await scene.events(receipt)
     if case.events is not None:
         problems += _events(case.events, events)
     if case.again:
@@ -120,7 +154,7 @@ async def replay_webhook(case: WebhookCase, catalog: Catalog) -> list[str]:
         if again.outcome != "duplicate" or more:
             problems.append(f"again: expected a duplicate, got {_said(again, more)}")
     for number, tamper in enumerate(case.tampers, 1):
-        scene.clock.time = _moment(tamper.get("now"), start)
+        scene.clock.time = moment(tamper.get("now"), start)
         tampered, more = await scene.send(_tampered(case.receive, tamper))
         if tampered.outcome != "refused" or more:
             problems.append(f"tamper {number}: expected a refusal, got {_said(tampered, more)}")
@@ -128,49 +162,34 @@ async def replay_webhook(case: WebhookCase, catalog: Catalog) -> list[str]:
 
 
 async def _scene(case: WebhookCase, catalog: Catalog) -> _Scene:
-    now = _moment(case.given.get("now", DEFAULT_NOW), 0)
+    now = moment(case.given.get("now", DEFAULT_NOW), 0)
     clock = _Clock(now)
     store = memory_store(clock.now)
     ids = (_TENANT, str(ULID.from_timestamp(now)))
     await store.secrets.put(*ids, CREDENTIALS, case.given.get("credentials", {}))
     made = {name: text for name, text in case.given.get("webhook", {}).items() if name in _MADE}
-    made = {**_MADE, **made}
-    await store.secrets.put(*ids, WEBHOOK, made)
-    await store.connections.create(
-        Connection(
-            tenant_id=ids[0],
-            connection_id=ids[1],
-            integration_id=case.integration_id,
-            name=case.name,
-            config=dict(case.given.get("config", {})),
-            status="active",
-            created_at=now,
-            updated_at=now,
-        )
+    await store.secrets.put(*ids, WEBHOOK, {**_MADE, **made})
+    await store.secrets.put(APPS, case.integration_id, APP, case.given.get("app", {}))
+    connection = Connection(
+        tenant_id=ids[0],
+        connection_id=ids[1],
+        integration_id=case.integration_id,
+        name=case.name,
+        config=dict(case.given.get("config", {})),
+        status="active",
+        created_at=now,
+        updated_at=now,
     )
-    return _Scene(store, Receiver(catalog, store, clock, PUBLIC_URL), clock, ids[1], case.given, catalog, made)
-
-
-def _moment(text: str | None, start: float) -> float:
-    """Epoch seconds: a time, or so much later (+) or earlier (-) than `start`."""
-    if text is None:
-        return start
-    later = _LATER.fullmatch(text)
-    return start + int(later[1]) * _SECONDS[later[2]] if later else datetime.fromisoformat(text).timestamp()
-
-
-def _body(receive: Mapping[str, Any]) -> Response:
-    """Headers and body; `raw` has the content type that the case gives it, or none."""
-    if "raw" in receive:
-        headers = {name.lower(): text for name, text in receive.get("headers", {}).items()}
-        return Response(200, headers, receive["raw"].encode())
-    return response_of(receive)
+    connection = proved(connection, catalog.integrations[case.integration_id])
+    await store.connections.create(connection)
+    account = await Accounts(catalog, store, PUBLIC_URL, receives=True).open(connection)
+    return _Scene(store, Receiver(catalog, store, clock, PUBLIC_URL), clock, account, case.given, catalog)
 
 
 def _tampered(receive: Mapping[str, Any], tamper: Mapping[str, Any]) -> dict[str, Any]:
     """The message with one thing changed; a body stands in place of the one it had, under the same content type."""
     changed = {**receive, **{name: value for name, value in tamper.items() if name not in ("dropHeader", "now")}}
-    kind = _body(receive).headers.get("content-type")
+    kind = body_of(receive).headers.get("content-type")
     headers = {"content-type": kind} if kind is not None else {}
     for given in (receive, tamper):
         headers |= {name.lower(): text for name, text in given.get("headers", {}).items()}

@@ -12,43 +12,53 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from engine.cases.authority import Authority
 from engine.cases.choose import Recordings
+from engine.cases.consent_desk import ConsentDesk, Reply
 from engine.cases.miss import Miss
-from engine.cases.model import Case
-from engine.cases.read import read_cases
+from engine.cases.model import ERRANDS, AnyCase, Case, ErrandCase, Turn
+from engine.cases.moments import epoch, moved
+from engine.cases.read import read_folder
+from engine.cases.recorded import Recorded
+from engine.cases.stage import epoch_of
 from engine.cases.wire import response_of
 from engine.diagnostics import Diagnostic
-from engine.errors import SpecError
+from engine.errors import SpecError, TransportError
 from engine.library import exact
 from engine.library.text import unaccent
 from engine.model import Request
 from engine.runtime.egress import UPSTREAM_HOST
 from engine.runtime.send import SANDBOX_MISS
+from engine.runtime.transport import HttpTransport
 from engine.spec.load import spec_files
 
 _LARGEST_REQUEST = 4 * 1024 * 1024
 _LONGEST_MISS = 400
 _CHUNK = 1024
 _ABORT = "sandbox.abort"
+_TOLD_SECONDS = 20.0
+_CONTROLS = ("/sandbox/expire", "/sandbox/revoke")
 _OWN_HEADERS = ("content-length", "transfer-encoding", "connection")
 _BODILESS = (204, 304)
 
 
-def load_all_cases(folders: Iterable[Path]) -> list[Case]:
+def load_all_cases(folders: Iterable[Path]) -> list[AnyCase]:
     """The cases of every integration below `folders`. Raises `SpecError` with all that is wrong in their files."""
-    cases: list[Case] = []
+    cases: list[AnyCase] = []
     diagnostics: list[Diagnostic] = []
     for spec in spec_files(folders):
-        found, wrong = read_cases(spec.parent)
+        found, wrong = read_folder(spec.parent)
         cases += found
         diagnostics += [finding for finding in wrong if finding.severity == "error"]
     if diagnostics:
@@ -56,9 +66,14 @@ def load_all_cases(folders: Iterable[Path]) -> list[Case]:
     return cases
 
 
-def create_sandbox(cases: Iterable[Case]) -> ASGIApp:
-    """The app. It keeps nothing but how far each client has played sequences ("fails, then works") and calls."""
-    recordings = Recordings(cases)
+def create_sandbox(
+    cases: Iterable[AnyCase], authority: Authority | None = None, callback_url: str | None = None
+) -> ASGIApp:
+    """The app. It keeps nothing but how far each client has played sequences ("fails, then works") and calls, and what
+    `authority` has given out. `callback_url`: where it sends people back to; None: anywhere on this machine."""
+    calls = [one if isinstance(one, Case) else as_call(one) for one in cases if isinstance(one, Case | ErrandCase)]
+    recordings = Recordings(calls)
+    desk = ConsentDesk(authority, callback_url) if authority is not None else None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,17 +81,84 @@ def create_sandbox(cases: Iterable[Case]) -> ASGIApp:
         request = await _request(scope, receive)
         if request is None:
             await _respond(send, 413, {}, b"")
-            return
-        if not request.url:
+        elif request.url and _is_of_browser(scope) and desk is not None:
+            await _show(send, desk.visit(request))
+        elif not request.url and authority is not None and scope["path"] in _CONTROLS:
+            await _control(send, scope, authority)
+        elif not request.url:
             await _miss(send, None, f"the request has no {UPSTREAM_HOST} header: send it through the engine")
-            return
-        found = recordings.answer(request)
-        if isinstance(found, Miss):
-            await _miss(send, found, _explained(found))
+        elif authority is not None and (answer := authority.answer(request)) is not None:
+            await _play(answer, scope, receive, send, bodiless=False)
         else:
-            await _play(found.exchange.answer, scope, receive, send, bodiless=request.method == "HEAD")
+            await _recorded(recordings, request, scope, receive, send)
 
     return app
+
+
+def as_call(errand: ErrandCase) -> Case:
+    """An errand as a case of one call, which no action makes."""
+    turn = Turn(
+        action=errand.does,
+        given=errand.given,
+        sets=frozenset(errand.given),
+        exchanges=errand.exchanges,
+        any_order=False,
+        has_result=errand.result is not None,
+        result=errand.result,
+        error=errand.error,
+        sent=None,
+        waited_ms=None,
+    )
+    return Case(errand.name, errand.integration_id, errand.source, errand.unconfirmed, (turn,), errand.position)
+
+
+async def _recorded(recordings: Recordings, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+    found = recordings.answer(request)
+    if isinstance(found, Miss):
+        await _miss(send, found, _explained(found))
+    else:
+        await _play(_present(found), scope, receive, send, bodiless=request.method == "HEAD")
+
+
+def _present(found: Recorded) -> Mapping[str, Any]:
+    """As it was recorded; only a subscription ends as long after now as it ended after then."""
+    turn, answer = found.case.turns[found.number], found.exchange.answer
+    ends = epoch(turn.result.get("expiresAt")) if found.action in ERRANDS and turn.has_result else None
+    if ends is None:
+        return answer
+    return {name: moved(part, ends, ends - epoch_of(turn.given) + time.time()) for name, part in answer.items()}
+
+
+async def _control(send: Send, scope: Scope, authority: Authority) -> None:
+    """What a tester does to everybody: all access tokens expire, or all consents are taken back."""
+    if scope["method"] != "POST":
+        await _respond(send, 405, {"allow": "POST"}, b"")
+        return
+    count = authority.grants.expire() if scope["path"] == _CONTROLS[0] else authority.grants.end()
+    await _respond(send, 200, {"content-type": "application/json"}, exact.dumps({"count": count}))
+
+
+async def _show(send: Send, reply: Reply) -> None:
+    """The provider's own message goes before the browser."""
+    if reply.first is not None:
+        message = reply.first
+        told = Request(message.method, message.url, tuple(message.headers.items()), message.body)
+        transport = HttpTransport(allow_private=True)
+        try:
+            await transport.send(told, timeout=_TOLD_SECONDS, max_bytes=_LARGEST_REQUEST)
+        except TransportError:
+            await _respond(
+                send, 502, {"content-type": "text/plain"}, b"the service did not take the provider's message"
+            )
+            return
+        finally:
+            await transport.close()
+    await _respond(send, reply.response.status, reply.response.headers, reply.response.body)
+
+
+def _is_of_browser(scope: Scope) -> bool:
+    """A browser can't be told to send a header, so the intended host is in the query."""
+    return UPSTREAM_HOST.lower() in dict(parse_qsl(scope["query_string"].decode("latin-1")))
 
 
 async def _request(scope: Scope, receive: Receive) -> Request | None:
@@ -90,8 +172,11 @@ async def _request(scope: Scope, receive: Receive) -> Request | None:
         if not message.get("more_body", False):
             break
     headers = tuple((name.decode("latin-1"), _text(value)) for name, value in scope["headers"])
-    host = next((value for name, value in headers if name.lower() == UPSTREAM_HOST.lower()), "")
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     query = scope["query_string"].decode("latin-1")
+    host = next((value for name, value in headers if name.lower() == UPSTREAM_HOST.lower()), "")
+    if not host and (host := dict(pairs).get(UPSTREAM_HOST.lower(), "")):
+        query = urlencode([(name, value) for name, value in pairs if name != UPSTREAM_HOST.lower()])
     path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
     url = f"https://{host}{path}{'?' if query else ''}{query}" if host else ""
     return Request(scope["method"], url, headers, bytes(body))

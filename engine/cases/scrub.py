@@ -26,6 +26,8 @@ from engine.redact import DOTS, NO_SCHEMA, STARS, Masker, Sensitive
 
 _SHORTEST_INSIDE = 4  # of a value that is looked for inside longer texts
 _SURELY_ITSELF = 12  # characters of a value that needs no edges of words around it
+_KINDS_OF_TOKENS = frozenset({"bearer", "basic", "access_token", "refresh_token", "id_token"})
+"""What answers about tokens say of their kind, in fields that are called like secrets."""
 _WORD_KINDS = frozenset({"name", "address", "personal value"})
 _QUOTED = re.compile(r"'([^']*)'|`\"?([^`\"]*)\"?`")
 
@@ -116,7 +118,7 @@ class Scrub:
                 self._take(kind, key, part, place)
 
     def _take(self, kind: Kind, key: str, text: str, place: str) -> None:
-        if text not in self._known and not is_fake(kind, text):
+        if text not in self._known and not is_fake(kind, text) and text.lower() not in _KINDS_OF_TOKENS:
             self._known[text] = Replaced(kind, place, key, text)
             self._is_ready = False
         if text in self._known:

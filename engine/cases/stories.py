@@ -11,6 +11,8 @@ from engine.cases.model import Case, Turn, WebhookCase
 from engine.cases.replay_webhook import Heard, hear
 from engine.catalog import Catalog
 
+_ORDERED = "order.created"
+"""What everybody waits for who has a shop."""
 _GOOD_ENDS = ("paid", "delivered", "picked_up", "succeeded")
 
 
@@ -30,14 +32,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A call that made something, and a message about it."""
+    """A call that made something, and a message about it; `made` None: the message is about nothing of ours."""
 
-    made: Case
+    made: Case | None
     told: Told
 
     @property
-    def call(self) -> Turn:
-        return self.made.turns[0]
+    def call(self) -> Turn | None:
+        return self.made.turns[0] if self.made is not None else None
 
 
 async def told(cases: Iterable[WebhookCase], catalog: Catalog) -> list[Told]:
@@ -57,7 +59,11 @@ def _nearness(data: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[bool, 
 
 
 def best_story(cases: Iterable[Case], messages: list[Told]) -> Story | None:
-    """A call that may be made with an open webhook, and the message about the very thing that it made."""
+    """A call that may be made with an open webhook, and the message about the very thing that it made.
+
+    Where there is no such call it is a message alone: some providers tell of what others do, as a shop of orders.
+    """
+    orders = [message for message in messages if _kind(message) == _ORDERED]
     found = [
         (_rank(case, message), Story(case, message))
         for case in cases
@@ -65,7 +71,20 @@ def best_story(cases: Iterable[Case], messages: list[Told]) -> Story | None:
         for message in messages
         if _is_about(message.data, facts_of(case.turns[0]))
     ]
-    return max(found, key=lambda one: one[0])[1] if found else None
+    if found and not orders:
+        return max(found, key=lambda one: one[0])[1]
+    news = max(orders or messages, key=_news, default=None)
+    return Story(None, news) if news is not None else None
+
+
+def _kind(message: Told) -> str:
+    kind: str = message.heard.events[0]["type"]
+    return kind
+
+
+def _news(message: Told) -> tuple[bool, ...]:
+    """Something new, of which the provider is known to tell."""
+    return _kind(message).endswith(".created"), not message.case.unconfirmed
 
 
 def facts_of(turn: Turn) -> Mapping[str, Any]:

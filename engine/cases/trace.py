@@ -105,7 +105,7 @@ async def trace(case: Case, compiled: Compiled, registry: Registry) -> list[Trac
         return replace(step, rules=(Rule(None, when=note), *step.rules))
 
     traced = _probed(integration, probed)
-    catalog = Catalog({traced.integration_id: traced}, registry.functions, registry.signers)
+    catalog = Catalog({traced.integration_id: traced}, registry.functions, registry.signers, registry.refreshers)
     calls = await play(case, catalog, around=around)
     exchanges = [_exchanged(heard, _asked_about(i, asked), places) for i, heard in enumerate(tapes[0].heard)]
     sizes = [played.sent for played in calls]

@@ -31,6 +31,14 @@ def response_of(answer: Mapping[str, Any]) -> Response:
     return Response(answer.get("status", 200), headers, b"")
 
 
+def body_of(said: Mapping[str, Any]) -> Response:
+    """Headers and body of a message of a case; `raw` has the content type that the case gives it, or none."""
+    if "raw" in said:
+        headers = {name.lower(): text for name, text in said.get("headers", {}).items()}
+        return Response(200, headers, said["raw"].encode())
+    return response_of(said)
+
+
 def _xml_bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else to_xml(value)
 

@@ -61,11 +61,15 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """What is asked for; `granted` reads what was given from the token's answer, as text or a list."""
+    """What is asked for; `granted` reads what was given from the token's answer, as text or a list.
+
+    `implies`: scopes that one brings with it, without the provider naming them.
+    """
 
     request: tuple[str, ...]
     separator: str
     granted: Evaluate | None
+    implies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,5 @@ class Method:
     refresh: Refresh | None = None
     revoke: Step | None = None
     scopes: Scopes | None = None
+    bound: frozenset[str] | None = None
+    """Fields of configSchema whose change makes its tokens worthless; None = all."""

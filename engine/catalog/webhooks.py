@@ -68,11 +68,12 @@ class SubscribeCall:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Without `renew` a new one is made, then the old one deleted."""
+    """Without `renew` a new one is made, then the old one deleted. One for each topic, where there are `topics`."""
 
     create: SubscribeCall
     renew: SubscribeCall | None
     delete: SubscribeCall | None
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

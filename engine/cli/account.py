@@ -10,14 +10,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-from engine.bootstrap import open_catalog, open_engine, spec_folders
+from engine.bootstrap import open_engine
+from engine.cli.local_service import approved
+from engine.cli.sandbox_process import catalog_and_sandbox
+from engine.connections.consent import Consents
 from engine.connections.service import ConnectionService, Draft
 from engine.errors import RequestError, SettingsError
 from engine.library import exact
 from engine.model import Command, Connection
 from engine.runtime.clock import Clock
+from engine.runtime.egress import UPSTREAM_HOST
 from engine.runtime.execute import Engine
+from engine.runtime.message import Message
 from engine.runtime.transport import Transport
 from engine.settings import Settings
 
@@ -37,24 +43,20 @@ async def opened(
         if temporary:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = replace(settings, data_dir=Path(folder))
-        catalog = open_catalog(settings)
+        catalog, played = await stack.enter_async_context(catalog_and_sandbox(settings, given.integration))
         upstreams = dict(settings.upstreams)
-        if settings.sandbox:
-            origin = await stack.enter_async_context(sandbox_origin(settings))
-            upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
+        apps: Mapping[str, Mapping[str, Any]] = {}
+        if played is not None:
+            upstreams, apps = {**dict.fromkeys(catalog.integrations, played.origin), **upstreams}, played.apps
         transport, upstreams = (wire(upstreams), {}) if wire is not None else (None, upstreams)
-        engine = await open_engine(settings, catalog=catalog, clock=clock, transport=transport, upstreams=upstreams)
+        engine = await open_engine(
+            settings, catalog=catalog, clock=clock, transport=transport, upstreams=upstreams, apps=apps
+        )
         stack.push_async_callback(engine.close)
-        yield engine, await _connection(engine, given, temporary=temporary)
-
-
-@asynccontextmanager
-async def sandbox_origin(settings: Settings) -> AsyncIterator[str]:
-    """The provider sandbox on a port of its own, for as long as it is needed."""
-    from engine.cases.sandbox import create_sandbox, load_all_cases, running
-
-    async with running(create_sandbox(load_all_cases(spec_folders(settings)))) as origin:
-        yield origin
+        connection = await _connection(engine, given, temporary=temporary)
+        if temporary and played is not None and connection.status == "inactive":
+            connection = await _consented(engine, connection, settings, played.origin)
+        yield engine, connection
 
 
 async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: bool) -> Connection:
@@ -67,6 +69,25 @@ async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: b
         credentials=json_argument("--credentials", given.credentials or "{}"),
     )
     return await ConnectionService(engine).create(given.tenant, draft)
+
+
+def _at(page: str, origin: str) -> str:
+    """The page at the sandbox, also where the engine does not know of it since a wire of its own leads there."""
+    parts = urlsplit(page)
+    if page.startswith(f"{origin}/"):
+        return page
+    return f"{origin}{parts.path}?{parts.query}&{urlencode({UPSTREAM_HOST.lower(): parts.netloc})}"
+
+
+async def _consented(engine: Engine, connection: Connection, settings: Settings, origin: str) -> Connection:
+    """Somebody presses Approve on the consent page of the sandbox. Raises `RequestError`."""
+    consents = Consents(engine, settings.public_url)
+    invitation = await consents.begin(connection)
+    location = await approved(_at(invitation.url, origin))
+    outcome = await consents.come_back(Message("GET", location, {}, b""))
+    if outcome.error is not None:
+        raise RequestError("BAD_REQUEST", f"the sandbox's consent failed: {outcome.error.message}")
+    return outcome.connection
 
 
 async def _stored(engine: Engine, given: argparse.Namespace) -> Connection:

@@ -82,7 +82,9 @@ class _Author:
     def catalog(self) -> Catalog:
         integration = self.compiled.integration
         assert integration is not None  # `compiled_spec` raises where there is none
-        return Catalog({integration.integration_id: integration}, self.registry.functions, self.registry.signers)
+        plugins = self.registry
+        known = {integration.integration_id: integration}
+        return Catalog(known, plugins.functions, plugins.signers, plugins.refreshers)
 
     def case(self) -> Case | None:
         """The case that is named, or where none is, one that can lend its account; None where the caller has one."""

@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_operating(commands: Any) -> None:
+    from engine.cli.apps import add_apps
     from engine.cli.keys import rotate
     from engine.cli.migrate import add_migrate, migrate
     from engine.cli.tokens import add_tokens
@@ -120,6 +121,9 @@ def _add_operating(commands: Any) -> None:
 
     tokens = commands.add_parser("tokens", help="who may call: service tokens and access keys")
     add_tokens(tokens.add_subparsers(metavar="COMMAND", required=True), _command)
+
+    apps = commands.add_parser("apps", help="the apps that you registered at providers")
+    add_apps(apps.add_subparsers(metavar="COMMAND", required=True), _command)
 
 
 def _add_explaining(command: argparse.ArgumentParser) -> None:
@@ -166,7 +170,7 @@ def _add_answers(command: argparse.ArgumentParser, run: Any) -> None:
     command.add_argument("--name", help="name in the catalogue")
     command.add_argument("--category", help="shipping, payment …; what the id begins with")
     command.add_argument("--base-url", metavar="URL", help="where its API is")
-    command.add_argument("--auth", help="kind of credentials: api_key, bearer or basic")
+    command.add_argument("--auth", help="kind of credentials: api_key, bearer, basic or oauth2")
     command.add_argument(
         "--header", metavar="NAME[: PREFIX]",
         help="header of the API key (X-Api-Key); with what stands before the key: 'Authorization: Key'",

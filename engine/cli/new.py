@@ -150,9 +150,6 @@ def _base_url(text: str) -> str:
 
 
 def _auth(text: str) -> str:
-    if text == "oauth2":
-        known = ", ".join(scaffold.AUTH_TYPES)
-        raise ValueError(f"oauth2 can't be begun here: take bearer and write its methods yourself (known: {known})")
     return _one_of("kind of credentials", text, list(scaffold.AUTH_TYPES))
 
 
@@ -201,4 +198,5 @@ def _next_steps(plan: Plan, folder: Path) -> str:
         " ".join([shlex.join(["integrations", "explain", *what]), *asked]),
     ]
     listed = "\n".join(f"  {command}" for command in commands)
-    return f"{folder}: spec.yaml, cases/{plan.action}.yaml and logo.svg are written. Next:\n\n{listed}\n"
+    written = ", ".join(name for name in scaffold.files(plan, "") if name != "logo.svg")
+    return f"{folder}: {written} and logo.svg are written. Next:\n\n{listed}\n"

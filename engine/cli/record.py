@@ -101,6 +101,7 @@ async def _called(
     token = await _token(engine, connection)
     clock.made.clear()
     clock.drawn.clear()
+    tape.heard.clear()
     answer = await engine.execute(command_of(given, asked, connection))
     if tape.miss is not None:
         raise RequestError("BAD_REQUEST", f"the sandbox has no answer, so there is nothing to record: {tape.miss}")
@@ -113,6 +114,7 @@ async def _called(
         "config": dict(connection.config),
         "credentials": dict(secret.value) if secret is not None else {},
         "input": asked,
+        **({"app": dict(account.app)} if account.app else {}),
         **({"token": token} if token else {}),
     }
     return Recorded(
@@ -122,7 +124,7 @@ async def _called(
 
 
 async def _token(engine: Engine, connection: Connection) -> dict[str, Any]:
-    """The token that the connection holds, as a case gives it; none where it is over."""
+    """The token that the connection holds, as a case gives it; none where it is over and can't be renewed."""
     stored = await engine.store.secrets.get(connection.tenant_id, connection.connection_id, TOKEN)
     if stored is None:
         return {}
@@ -130,7 +132,7 @@ async def _token(engine: Engine, connection: Connection) -> dict[str, Any]:
     token = {name: stored.value[name] for name in names if stored.value.get(name) is not None}
     ends = token.get("expiresAt")
     is_over = isinstance(ends, str) and datetime.fromisoformat(ends).timestamp() <= engine.clock.now()
-    return {} if is_over else token
+    return {} if is_over and "refresh" not in token else token
 
 
 def _written(file: Path, name: str, integration_id: str) -> Case:

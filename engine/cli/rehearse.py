@@ -1,6 +1,6 @@
 """`integrations rehearse`: the whole round of one integration, played on this machine.
 
-connect → open its webhook → subscribe → make something → the sandbox tells of it → the event → the subscriber
+connect → (consent) → open its webhook → subscribe → make something → the sandbox tells of it → event → subscriber
 
 Everything goes through the running service (`serve --sandbox`), as callers and the provider would do it.
 """
@@ -16,24 +16,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
-from urllib.request import Request as Asked
 
-from engine.cases.callback import Unprovable, renamed, said_anew
+from engine.bootstrap import open_engine
 from engine.cases.read import read_cases, read_webhook_cases
 from engine.cases.stories import Story, best_story, told
 from engine.catalog import Catalog
 from engine.cli.folder import catalog_of, spec_file
-from engine.cli.trigger import check_data_dir, nobody_at, on_this_machine, sent
+from engine.cli.local_service import Service, approved, came_back, check_data_dir, on_this_machine, sent
+from engine.cli.trigger import anew, lent, receiving
 from engine.errors import RequestError, SettingsError
 from engine.events import sign
-from engine.events.interpret import Known
 from engine.library import exact
+from engine.runtime.message import Message
 from engine.settings import Settings
 from engine.storage.service_token import service_token
 
@@ -45,15 +41,14 @@ _LONGEST = 160
 def rehearse(given: argparse.Namespace, settings: Settings) -> int:
     """0 when the event arrived at the subscriber and its signature fits."""
     base = on_this_machine(given.url or settings.public_url)
-    if settings.token is None:
-        check_data_dir(settings)
-    service = Service(base, service_token(settings))
+    check_data_dir(settings)
+    service = Service(base, service_token(settings), TENANT)
     catalog = catalog_of(given.integration, settings)
     if not service.ask("GET", "/status").get("sandbox"):
         raise SettingsError(f"the service at {base} calls the real providers: begin with make run, or serve --sandbox")
     story = asyncio.run(_story(given.integration, catalog, settings))
     with listening() as subscriber:
-        _Rehearsal(service, story, catalog, subscriber).play()
+        _Rehearsal(service, story, catalog, subscriber, settings).play()
     return 0
 
 
@@ -61,33 +56,8 @@ async def _story(integration_id: str, catalog: Catalog, settings: Settings) -> S
     folder = spec_file(integration_id, settings).parent
     story = best_story(read_cases(folder)[0], await told(read_webhook_cases(folder), catalog))
     if story is None:
-        raise RequestError("NOT_FOUND", "no recorded call of this integration is followed by a message about it")
+        raise RequestError("NOT_FOUND", "no recorded message of this integration becomes an event")
     return story
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The running service, as a caller sees it."""
-
-    base: str
-    token: str = field(repr=False)
-
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Its JSON answer. Raises `RequestError` with what it says, `SettingsError` when it isn't there."""
-        headers = {"Authorization": f"Bearer {self.token}", "X-Tenant-Id": TENANT, "Content-Type": "application/json"}
-        data = None if body is None else exact.dumps(body)
-        asked = Asked(self.base + path, data, headers, method=method)  # noqa: S310 - checked to be this machine
-        try:
-            with build_opener(ProxyHandler({})).open(asked, timeout=_SECONDS) as answer:
-                return exact.loads(answer.read())
-        except HTTPError as error:
-            refused = exact.loads(error.read())
-            if error.code == HTTPStatus.UNAUTHORIZED:
-                raise SettingsError(f"{self.base} has another token: give the --data-dir of that service") from None
-            issues = "".join(f"; {issue['message']}" for issue in refused.get("data", {}).get("issues", ()))
-            raise RequestError("BAD_REQUEST", f"{method} {path}: {refused.get('message')}{issues}") from None
-        except URLError:
-            raise nobody_at(self.base) from None
 
 
 class Subscriber(ThreadingHTTPServer):
@@ -128,14 +98,21 @@ def listening() -> Iterator[Subscriber]:
 
 
 class _Rehearsal:
-    def __init__(self, service: Service, story: Story, catalog: Catalog, subscriber: Subscriber) -> None:
+    def __init__(
+        self, service: Service, story: Story, catalog: Catalog, subscriber: Subscriber, settings: Settings
+    ) -> None:
         self._service = service
         self._story = story
         self._catalog = catalog
         self._subscriber = subscriber
-        call, message = story.call.given, story.told.case.given
-        self._config = {**message.get("config", {}), **call.get("config", {})}
+        self._settings = settings
+        self._integration = catalog.integrations[story.told.case.integration_id]
+        call, message = story.call.given if story.call is not None else {}, story.told.case.given
+        form = {**message.get("config", {}), **call.get("config", {})}
+        self._config = {name: value for name, value in form.items() if name not in self._integration.form.captured}
         self._credentials = {**message.get("credentials", {}), **call.get("credentials", {})}
+        if self._integration.app is not None:  # then a person consents
+            self._credentials = {}
 
     def play(self) -> None:
         """Raises `RequestError` where the round breaks. Leaves the connection; the subscription ends with its ear."""
@@ -146,22 +123,34 @@ class _Rehearsal:
         subscription = self._subscribe(kind)
         try:
             facts = self._make(connection)
-            self._tell(opened, facts)
+            self._tell(connection, opened["url"], facts)
             self._arrive(subscription["secret"])
         finally:
             self._service.ask("DELETE", f"/subscriptions/{subscription['subscriptionId']}")
 
     def _connect(self) -> str:
-        story = self._story
+        name = self._integration.integration_id
         asked = {
-            "integrationId": story.made.integration_id,
+            "integrationId": name,
             "name": "Rehearsal",
             "config": self._config,
             "credentials": self._credentials,
         }
-        connection: str = self._service.ask("POST", "/connections", asked)["connectionId"]
-        _say("connect", f"{story.made.integration_id}, with the account of a recorded case: {connection}")
+        made = self._service.ask("POST", "/connections", asked)
+        connection: str = made["connectionId"]
+        _say("connect", f"{name}, with the account of a recorded case: {connection}")
+        if made["status"] == "inactive":
+            self._consent(connection)
         return connection
+
+    def _consent(self, connection: str) -> None:
+        """As a person would in a browser: the page, its button, and the way back."""
+        page = self._service.ask("POST", f"/connections/{connection}/authorize", {})["authorizationUrl"]
+        asyncio.run(came_back(asyncio.run(approved(page)), self._service.base))
+        status = self._service.ask("GET", f"/connections/{connection}")["status"]
+        if status != "active":
+            raise RequestError("BAD_REQUEST", f"somebody consented, and the connection is {status}")
+        _say("consent", f"given on the page of the sandbox: {page.partition('?')[0]}")
 
     def _subscribe(self, kind: str) -> Mapping[str, Any]:
         wanted = {"url": self._subscriber.url, "eventTypes": [kind]}
@@ -173,7 +162,10 @@ class _Rehearsal:
         return subscription
 
     def _make(self, connection: str) -> Mapping[str, Any]:
+        """What the story begins with, where it is a call."""
         turn = self._story.call
+        if turn is None:
+            return {}
         asked = {"connectionId": connection, "actionId": turn.action, "input": turn.given.get("input", {})}
         answer = self._service.ask("POST", "/execute", asked)
         if not answer["success"]:
@@ -181,23 +173,27 @@ class _Rehearsal:
         _say(turn.action, _short(answer["data"]))
         return {**asked["input"], **answer["data"]}
 
-    def _tell(self, opened: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        webhook = self._catalog.integrations[self._story.made.integration_id].webhook
-        assert webhook is not None
-        made = {name: opened[name] for name in ("url", "token", "secret") if name in opened}
-        if "key" in webhook.uses:
-            made["token"] = opened["url"].rpartition("/")[2]
-        known = Known(self._config, self._credentials, made, self._catalog.signers, time.time())
-        names = renamed(self._story.told.data, facts)
-        try:
-            message = said_anew(webhook, self._story.told.heard, names, known)
-        except Unprovable as error:
-            raise RequestError("BAD_REQUEST", f"the provider's message can't be told: {error}") from None
-        answer = asyncio.run(sent(message, opened["url"]))
+    def _tell(self, connection: str, url: str, facts: Mapping[str, Any]) -> None:
+        message = asyncio.run(self._message(connection, url, facts))
+        answer = asyncio.run(sent(message, url))
         if answer.status >= 300:
             raise RequestError("BAD_REQUEST", f"the service answered the provider's message with {answer.status}")
         answered = answer.body.decode("utf-8", "replace") or "nothing"
         _say("provider", f'says "{self._story.told.case.name}", is answered {answer.status} and {answered}')
+
+    async def _message(self, connection: str, url: str, facts: Mapping[str, Any]) -> Message:
+        """What the provider was told when the webhook was opened is read where the service keeps it."""
+        apps = lent(self._integration, self._settings)
+        engine = await open_engine(self._settings, catalog=self._catalog, apps=apps)
+        try:
+            found = await engine.store.connections.get(TENANT, connection)
+            if found is None:
+                raise RequestError("NOT_FOUND", "this service has its data elsewhere: give its --data-dir")
+            account = await receiving(engine, found)
+            account.made = {**account.made, "url": url}
+            return anew(self._story.told, account, facts, self._catalog, time.time())
+        finally:
+            await engine.close()
 
     def _arrive(self, secret: str) -> None:
         try:

@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -16,12 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp, Lifespan
 
 from engine.api.app import create_app
-from engine.bootstrap import open_catalog, open_deliverer, open_engine, open_observer, open_policy
-from engine.cli.account import sandbox_origin
+from engine.bootstrap import open_deliverer, open_engine, open_observer, open_policy, open_rounds
 from engine.cli.log_lines import calls_logged_to
 from engine.cli.protocol import CallerProtocol
+from engine.cli.sandbox_process import catalog_and_sandbox
 from engine.errors import SettingsError, StorageError
 from engine.events.deliver import Deliverer
+from engine.runtime.agenda import Rounds
 from engine.runtime.execute import Engine
 from engine.settings import Settings
 from engine.storage.service_token import service_token, service_token_hash
@@ -64,33 +65,35 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(settings: Settings) -> int:
-    catalog = open_catalog(settings)
     policy = open_policy(settings)
     async with AsyncExitStack() as stack:
+        catalog, played = await stack.enter_async_context(catalog_and_sandbox(settings))
         upstreams = dict(settings.upstreams)
-        if settings.sandbox:
-            origin = await stack.enter_async_context(sandbox_origin(settings))
-            upstreams = {**dict.fromkeys(catalog.integrations, origin), **upstreams}
+        apps: Mapping[str, Mapping[str, Any]] = {}
+        if played is not None:
+            upstreams, apps = {**dict.fromkeys(catalog.integrations, played.origin), **upstreams}, played.apps
         metrics = Metrics()
         lines = [stack.enter_context(calls_logged_to(sys.stderr.fileno()))] if settings.log else []
         observer = open_observer(metrics, *lines)
-        engine = await open_engine(settings, catalog=catalog, upstreams=upstreams, observer=observer)
+        engine = await open_engine(settings, catalog=catalog, upstreams=upstreams, observer=observer, apps=apps)
         stack.push_async_callback(engine.close)
         hashes = [] if settings.auth == "sigv4" else [service_token_hash(service_token(settings))]
         deliverer = open_deliverer(engine, settings, observer)
+        rounds = open_rounds(engine, deliverer.wake)
         app = create_app(
             engine,
             settings,
             token_hashes=hashes,
-            lifespan=_lifespan(engine, settings, deliverer),
+            lifespan=_lifespan(engine, settings, deliverer, rounds),
             metrics=metrics,
             observer=observer,
-            wake=deliverer.wake,
+            wake=lambda: _wake(deliverer, rounds),
             policy=policy,
         )
         gc.collect()
         gc.freeze()  # the catalogue lives as long as the process: the collector need not walk it
-        return await _listen(app, settings, len(catalog.integrations))
+        origin = played.origin if played is not None else None
+        return await _listen(app, settings, len(catalog.integrations), origin)
 
 
 class _Server(uvicorn.Server):
@@ -104,7 +107,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
+async def _listen(app: ASGIApp, settings: Settings, integrations: int, sandbox_at: str | None) -> int:
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -117,7 +120,7 @@ async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
         timeout_graceful_shutdown=30,
     )
     server = _Server(config)
-    print(_greeting(settings, integrations), flush=True)  # noqa: T201
+    print(_greeting(settings, integrations, sandbox_at), flush=True)  # noqa: T201
     try:
         await server.serve()
     except SystemExit:  # uvicorn's way to say that the port can't be had
@@ -125,8 +128,8 @@ async def _listen(app: ASGIApp, settings: Settings, integrations: int) -> int:
     return 0
 
 
-def _greeting(settings: Settings, integrations: int) -> str:
-    where = "the provider sandbox" if settings.sandbox else "their providers"
+def _greeting(settings: Settings, integrations: int, sandbox_at: str | None) -> str:
+    where = "their providers" if sandbox_at is None else f"the provider sandbox ({sandbox_at})"
     token = "INTEGRATIONS_TOKEN" if settings.token else str(settings.data_dir / "token")
     proof = "callers sign with access keys" if settings.auth == "sigv4" else f"service token in {token}"
     return (
@@ -135,18 +138,26 @@ def _greeting(settings: Settings, integrations: int) -> str:
     )
 
 
-def _lifespan(engine: Engine, settings: Settings, deliverer: Deliverer) -> Lifespan[Any]:
+def _wake(deliverer: Deliverer, rounds: Rounds) -> None:
+    """There may be events to deliver, or to fill in before."""
+    deliverer.wake()
+    rounds.wake()
+
+
+def _lifespan(engine: Engine, settings: Settings, deliverer: Deliverer, rounds: Rounds) -> Lifespan[Any]:
     @asynccontextmanager
     async def run(_app: ASGIApp) -> AsyncIterator[None]:
         house = asyncio.create_task(_keep_house(engine, settings))
         post = asyncio.create_task(deliverer.run())
         post.add_done_callback(_stopped)
+        due = asyncio.create_task(rounds.keep())
         try:
             yield
         finally:
             house.cancel()
             deliverer.end()
-            await asyncio.wait([post])
+            rounds.end()
+            await asyncio.wait([post, due])
 
     return run
 

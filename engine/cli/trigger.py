@@ -11,31 +11,30 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.bootstrap import is_in_use, open_engine
-from engine.cases.callback import Unprovable, renamed, said_anew
-from engine.cases.read import read_webhook_cases
+from engine.bootstrap import open_engine
+from engine.cases.callback import Unprovable, of_account, renamed, said_anew
+from engine.cases.fake_apps import fake_app
+from engine.cases.read import read_folder, read_webhook_cases
 from engine.cases.stories import Told, told
 from engine.cases.stories import nearest as nearest_told
-from engine.catalog import Catalog, Webhook
+from engine.catalog import Catalog, Integration, Webhook
 from engine.cli.folder import catalog_of, spec_file
+from engine.cli.local_service import LOCAL, Service, check_data_dir, on_this_machine, sent
 from engine.diagnostics import nearest
-from engine.errors import RequestError, SettingsError, TransportError
+from engine.errors import RequestError
 from engine.events.interpret import Known
-from engine.events.message import Message
 from engine.library import exact
-from engine.model import Command, Connection, Request, Response
-from engine.runtime.account import Account
-from engine.runtime.address import WEBHOOK, url_of
+from engine.model import Command, Connection, Response
+from engine.runtime.account import Account, Accounts
+from engine.runtime.address import app_url, url_of
 from engine.runtime.execute import Engine
-from engine.runtime.transport import HttpTransport
+from engine.runtime.message import Message
 from engine.settings import Settings
-
-LOCAL = ("127.0.0.1", "localhost", "::1")
-_SECONDS = 20.0
-_LARGEST = 1024 * 1024
+from engine.storage.service_token import service_token
 
 
 def trigger(given: argparse.Namespace, settings: Settings) -> int:
@@ -48,36 +47,58 @@ async def _trigger(given: argparse.Namespace, settings: Settings) -> int:
     check_data_dir(settings)
     catalog = catalog_of(given.integration, settings)
     async with AsyncExitStack() as stack:
-        engine = await open_engine(settings, catalog=catalog)
+        if urlsplit(settings.public_url).hostname in LOCAL:  # else the provider calls another address than this one
+            settings = replace(settings, public_url=base)
+        engine = await open_engine(settings, catalog=catalog, apps=_lent(catalog, given.integration, base, settings))
         stack.push_async_callback(engine.close)
         account = await _account(engine, given)
-        webhook, made = await _opened(engine, account, settings.public_url)
+        webhook = _webhook(account)
         facts = await _facts(engine, account.connection, given.execution)
         found = await _told(catalog, settings, account.connection.integration_id, given.case, facts)
-        known = Known(account.config, account.credentials, made, catalog.signers, engine.clock.now())
-        try:
-            message = said_anew(webhook, found.heard, renamed(found.data, facts), known)
-        except Unprovable as error:
-            raise RequestError("BAD_REQUEST", f'"{found.case.name}" can\'t be told: {error}') from None
-        target = url_of(base, webhook, account.connection.connection_id, made)
+        message = anew(found, account, facts, catalog, engine.clock.now())
+        connection = account.connection
+        own = url_of(base, webhook, connection.connection_id, account.made)
+        target = app_url(base, connection.integration_id) if webhook.route is not None else own
         answer = await sent(message, target)
     _show(found, message, answer)
     return 0 if answer.status < 300 else 1
 
 
-def on_this_machine(url: str) -> str:
-    """The URL of the service. Raises `SettingsError` for another machine's: what is made up is for our own only."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or parts.hostname not in LOCAL:
-        raise SettingsError("made-up stories are for a service on this machine: give --url http://127.0.0.1:8400")
-    return url.rstrip("/")
+def _lent(catalog: Catalog, name: str, base: str, settings: Settings) -> Mapping[str, Mapping[str, Any]]:
+    """The sandbox's own app, where that is what the service proves messages with."""
+    if name not in catalog.integrations or catalog.integrations[name].app is None:
+        return {}
+    is_sandbox = Service(base, service_token(settings), "").ask("GET", "/status").get("sandbox")
+    return lent(catalog.integrations[name], settings) if is_sandbox else {}
 
 
-def check_data_dir(settings: Settings) -> None:
-    """Raises `SettingsError` where no service ever ran, so that none is made by looking."""
-    if settings.storage == "sqlite" and is_in_use(settings.data_dir) is None:
-        where = f"{settings.data_dir} holds no data of a service"
-        raise SettingsError(f"{where}: begin with make run, or give the --data-dir of the one that runs")
+def lent(integration: Integration, settings: Settings) -> Mapping[str, Mapping[str, Any]]:
+    """The sandbox's app at the provider, by the integration's id; nothing where there are no apps."""
+    app = fake_app(integration, read_folder(spec_file(integration.integration_id, settings).parent)[0])
+    return {integration.integration_id: app} if app else {}
+
+
+def anew(found: Told, account: Account, facts: Mapping[str, Any], catalog: Catalog, now: float) -> Message:
+    """The recorded message as this account's. Raises `RequestError`. `account.made`: of its open webhook."""
+    webhook = _webhook(account)
+    is_app = webhook.route is not None
+    config, credentials = ({}, {}) if is_app else (account.config, account.credentials)
+    known = Known(config, credentials, account.made, catalog.signers, now, account.app)
+    names = {**of_account(found.case.given.get("config", {}), account.config), **renamed(found.data, facts)}
+    try:
+        return said_anew(webhook, found.heard, names, known)
+    except Unprovable as error:
+        raise RequestError("BAD_REQUEST", f'"{found.case.name}" can\'t be told: {error}') from None
+
+
+def _webhook(account: Account) -> Webhook:
+    """Raises `RequestError` where it is not open."""
+    webhook, connection_id = account.integration.webhook, account.connection.connection_id
+    if webhook is None:
+        raise RequestError("BAD_REQUEST", "this integration has no webhooks")
+    if not account.made:
+        raise RequestError("BAD_REQUEST", f"its webhook is not open: POST /connections/{connection_id}/webhooks first")
+    return webhook
 
 
 async def _account(engine: Engine, given: argparse.Namespace) -> Account:
@@ -93,20 +114,14 @@ async def _account(engine: Engine, given: argparse.Namespace) -> Account:
         connection = await engine.accounts.connection_of(command)
         if connection.integration_id != given.integration:
             raise RequestError("BAD_REQUEST", f"this connection is one of {connection.integration_id}")
-        return await engine.accounts.open(connection)
+        return await receiving(engine, connection)
     except RequestError as error:
         raise RequestError(error.code, f'{error}; looked at those of --tenant "{given.tenant}"') from None
 
 
-async def _opened(engine: Engine, account: Account, public_url: str) -> tuple[Webhook, dict[str, str]]:
-    """The webhook of the connection and what was made for it."""
-    webhook, ids = account.integration.webhook, (account.connection.tenant_id, account.connection.connection_id)
-    if webhook is None:
-        raise RequestError("BAD_REQUEST", "this integration has no webhooks")
-    secret = await engine.store.secrets.get(*ids, WEBHOOK)
-    if secret is None or not secret.value:
-        raise RequestError("BAD_REQUEST", f"its webhook is not open: POST /connections/{ids[1]}/webhooks first")
-    return webhook, {**secret.value, "url": url_of(public_url, webhook, ids[1], secret.value)}
+async def receiving(engine: Engine, connection: Connection) -> Account:
+    """The account with what was made for its webhook."""
+    return await Accounts(engine.catalog, engine.store, engine.accounts.public_url, receives=True).open(connection)
 
 
 async def _facts(engine: Engine, connection: Connection, execution_id: str | None) -> Mapping[str, Any]:
@@ -136,27 +151,6 @@ async def _told(
         which = f'the message "{name}"' if name is not None else "each recorded message of this integration"
         raise RequestError("NOT_FOUND", f"{which} becomes no event, so there is nothing to tell")
     return found
-
-
-async def sent(message: Message, target: str) -> Response:
-    """The answer of the service at that address. Raises `SettingsError` when nobody answers there."""
-    query = message.url.partition("?")[2]
-    request = Request(
-        message.method, f"{target}?{query}" if query else target, tuple(message.headers.items()), message.body
-    )
-    transport = HttpTransport(allow_private=True)
-    try:
-        return await transport.send(request, timeout=_SECONDS, max_bytes=_LARGEST)
-    except TransportError:
-        # The path may hold the key of the webhook.
-        parts = urlsplit(target)
-        raise nobody_at(f"{parts.scheme}://{parts.netloc}") from None
-    finally:
-        await transport.close()
-
-
-def nobody_at(base: str) -> SettingsError:
-    return SettingsError(f"nobody answers at {base}: begin with make run, or give the --url of the one that runs")
 
 
 def _show(found: Told, message: Message, answer: Response) -> None:

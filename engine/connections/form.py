@@ -22,8 +22,8 @@ LONGEST_CREDENTIAL = 16_384
 def check(integration: Integration, config: Fields, credentials: Fields) -> None:
     """Raises `RequestError` (400) with every issue, each under `config` or `credentials`."""
     form = integration.form
-    issues = [*_misplaced(form, config, credentials), *_unfit_for_header(form, credentials), *_too_long(credentials)]
-    issues += _unfit_hosts(integration.hosts, config)
+    issues = [*_misplaced(form, config, credentials), *_unfit_for_header(form, credentials)]
+    issues += [*too_long("credentials", credentials), *_unfit_hosts(integration.hosts, config)]
     if not issues:
         whole = form.schema.fill({**config, **credentials})  # as calls will see it, defaults included
         issues = [_placed(form, issue) for issue in form.schema.check(whole)]
@@ -82,11 +82,11 @@ def _unfit_for_header(form: Form, credentials: Fields) -> Iterator[Issue]:
             yield Issue(f"{what}, or a space at its beginning or end", ("credentials", name))
 
 
-def _too_long(credentials: Fields) -> Iterator[Issue]:
+def too_long(part: str, secrets: Fields) -> Iterator[Issue]:
     """What is stored as a secret is looked for in everything that is shown, so its length costs."""
-    for name, value in credentials.items():
+    for name, value in secrets.items():
         if sum(map(len, texts_of([value]))) > LONGEST_CREDENTIAL:
-            yield Issue(f"must have at most {LONGEST_CREDENTIAL} characters", ("credentials", name[:64]))
+            yield Issue(f"must have at most {LONGEST_CREDENTIAL} characters", (part, name[:64]))
 
 
 def _fits_header(value: str) -> bool:

@@ -1,23 +1,26 @@
 """What a message says, top to bottom: readable? → handshake? → the right method? → proved? → read → each → events.
 
+A message to an app is about accounts, not about one connection: there `each` gives parts, each with the account that it
+is about, and what a part becomes is read for each connection of that account (`told`).
+
 Pure: what is known comes in, a `Reading` comes out, nothing is raised and nothing is stored.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.catalog import Evaluate, EventPlan, Signature, Webhook, WebhookAnswer
+from engine.catalog import Evaluate, EventPlan, Route, Signature, Webhook, WebhookAnswer
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
-from engine.events.message import Message, Seen, bare, see
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.plugins import Signer
+from engine.runtime.message import Message, Seen, bare, see
 from engine.runtime.parse import Unreadable
 from engine.runtime.verify import Evidence, decide
 
@@ -30,34 +33,54 @@ _LARGEST_DATA = 5 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known beside the message. `made`: url, token and secret of the webhook. `now`: epoch seconds."""
+    """What is known beside the message. `made`: url, token and secret of the webhook. `now`: epoch seconds.
+
+    Of a message to an app neither config nor credentials are known.
+    """
 
     config: Mapping[str, Any] = field(repr=False)
     credentials: Mapping[str, Any] = field(repr=False)
-    made: Mapping[str, str] = field(repr=False)
+    made: Mapping[str, Any] = field(repr=False)
     signers: Mapping[str, Signer] = field(repr=False)
     now: float
+    app: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event that a message tells of. `data` is JSON text; `dedupe` None: nothing tells it from another one."""
+    """One event that a message tells of. `data` is JSON text; `dedupe` None: nothing tells it from another one.
+
+    `fetch`: the action that fills it in, and its input as JSON text.
+    """
 
     type: str
     data: bytes = field(repr=False)
     dedupe: str | None
     answer: WebhookAnswer | None
+    fetch: tuple[str, bytes] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a message to an app says of one account; `account` is what the spec compares with a field of the config."""
+
+    account: Any = field(repr=False)
+    scope: Scope = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`reason` says why, without a value of the message. `scope` is what the answer may read."""
+    """`reason` says why, without a value of the message. `scope` is what the answer may read.
+
+    Understood are the `happenings`, or of a message to an app the `parts`.
+    """
 
     outcome: Literal["understood", "handshake", "refused", "failed"]
     scope: Scope = field(repr=False)
     reason: str = ""
     answer: WebhookAnswer | None = None
     happenings: tuple[Happening, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 class _Failed(Exception):
@@ -81,10 +104,35 @@ def interpret(webhook: Webhook, message: Message, known: Known) -> Reading:
     if not _is_proved(webhook.verify, seen, known):
         return Reading("refused", scope, SENDER_DOUBTED)
     try:
-        happenings, answer = _understand(webhook, _queries(seen, known))
+        items = _items(webhook, _queries(seen, known))
+        if webhook.route is not None:
+            return Reading("understood", scope, parts=_parts(webhook.route, items))
+        happenings, answer = _understand(webhook, items)
     except _Failed as failure:
         return Reading("failed", scope, str(failure))
     return Reading("understood", scope, answer=answer, happenings=happenings)
+
+
+def told(webhook: Webhook, parts: Iterable[Part], config: Mapping[str, Any]) -> Reading:
+    """What these parts of a message to an app become at a connection with this config."""
+    scopes = [part.scope.having(config=config) for part in parts]
+    try:
+        happenings, answer = _understand(webhook, scopes)
+    except _Failed as failure:
+        return Reading("failed", Scope({}), str(failure))
+    return Reading("understood", Scope({}), answer=answer, happenings=happenings)
+
+
+def alleged(webhook: Webhook, message: Message, known: Known) -> tuple[Part, ...]:
+    """Whom a message that nobody has proved yet names. Only to look for whoever could prove it."""
+    try:
+        return _parts(webhook.route, _items(webhook, _queries(see(message), known))) if webhook.route else ()
+    except (Unreadable, _Failed):
+        return ()
+
+
+def _parts(route: Route, items: Iterable[Scope]) -> tuple[Part, ...]:
+    return tuple(Part(_quiet(route.value, item), item) for item in items)
 
 
 def _answering(request: Scope, known: Known) -> Scope:
@@ -109,22 +157,18 @@ def evidence_of(seen: Seen, known: Known) -> Evidence:
             "webhook": dict(known.made),
             "config": known.config,
             "credentials": dict(known.credentials),
+            "app": dict(known.app),
         }
     )
     queries = _queries(seen, known).having(request=key)
     return Evidence(queries, templates, seen.for_plugin, known.signers, known.now)
 
 
-def _understand(webhook: Webhook, scope: Scope) -> tuple[tuple[Happening, ...], WebhookAnswer | None]:
+def _understand(webhook: Webhook, items: Iterable[Scope]) -> tuple[tuple[Happening, ...], WebhookAnswer | None]:
     """The events of the message in its order, and the answer of the first that has one of its own."""
-    values: dict[str, Any] = {}
-    scope = scope.having(read=values)
-    for name, query in webhook.read:
-        value = _value(query, scope, f"read.{name}")
-        values[name] = None if value is ABSENT else value
     happenings: list[Happening] = []
     answer: WebhookAnswer | None = None
-    for inner in _items(webhook, scope):
+    for inner in items:
         plan = next((plan for plan in webhook.events if plan.when is None or _holds(plan.when, inner)), None)
         if plan is None:
             continue
@@ -136,7 +180,17 @@ def _understand(webhook: Webhook, scope: Scope) -> tuple[tuple[Happening, ...], 
     return tuple(happenings), answer
 
 
+def _read(webhook: Webhook, scope: Scope) -> Scope:
+    values: dict[str, Any] = {}
+    scope = scope.having(read=values)
+    for name, query in webhook.read:
+        value = _value(query, scope, f"read.{name}")
+        values[name] = None if value is ABSENT else value
+    return scope
+
+
 def _items(webhook: Webhook, scope: Scope) -> list[Scope]:
+    scope = _read(webhook, scope)
     if webhook.each is None:
         return [scope]
     found = _value(webhook.each, scope, "each")
@@ -150,12 +204,20 @@ def _items(webhook: Webhook, scope: Scope) -> list[Scope]:
 
 
 def _happening(plan: EventPlan, kind: str, scope: Scope) -> Happening:
-    data = _value(plan.data, scope, f"data of {kind}") if plan.data is not None else {}
+    data = _written(plan.data, scope, f"data of {kind}")
+    fetch = None
+    if plan.fetch is not None:
+        fetch = (plan.fetch.action_id, _written(plan.fetch.input, scope, f"fetch of {kind}"))
+    return Happening(kind, data, _identity(kind, plan.dedupe, scope), plan.answer, fetch)
+
+
+def _written(tree: Evaluate | None, scope: Scope, place: str) -> bytes:
+    """The object that a tree makes, as JSON text."""
+    value = _value(tree, scope, place) if tree is not None else {}
     try:
-        written = exact.dumps(data if isinstance(data, dict) else {})
+        return exact.dumps(value if isinstance(value, dict) else {})
     except ValueError:
-        raise _Failed(f"data of {kind}: holds what is no JSON value") from None
-    return Happening(kind, written, _identity(kind, plan.dedupe, scope), plan.answer)
+        raise _Failed(f"{place}: holds what is no JSON value") from None
 
 
 def _identity(kind: str, queries: tuple[Evaluate, ...], scope: Scope) -> str | None:

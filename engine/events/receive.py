@@ -1,54 +1,32 @@
 """The story of one message from a provider, top to bottom.
 
-1 recipient      which connection, and is its webhook open
+1 recipient      which connection, and is its webhook open; or which app
 2 reading        readable, handshake, proved, what it says (`interpret`)
 3 identity       seen before? the first message of an event gives it its id
-4 events         stored, durable before the provider is told so
+4 events         stored, durable before the provider is told so (`intake`)
 5 answer         as the spec says; who delivers events is told, and does it later
-
-An event that is told twice is stored once, also when both messages come at the same moment or when the process dies
-between steps 3 and 4: the second message finds the id of the first and stores the event under it, if it is not there.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
-
-from ulid import ULID
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
 
 from engine.catalog import Catalog, Webhook
 from engine.compiled.scope import Scope
-from engine.connections.ports import Clock
 from engine.errors import CallError, StorageError
 from engine.events.answer import FAILED, REFUSED, render
-from engine.events.book import EventBook
-from engine.events.interpret import Happening, Known, Reading, interpret
-from engine.events.message import Message
-from engine.model import Event, Response
+from engine.events.intake import Intake, Now
+from engine.events.interpret import Known, Reading, interpret
+from engine.events.receipt import Receipt, noted
+from engine.events.receive_app import AppReceiver
 from engine.runtime.account import Account, Accounts
+from engine.runtime.message import Message
 from engine.storage.ports import Store
-from engine.telemetry.events import MessageEvent, Observer
+from engine.telemetry.events import Observer
 
 logger = logging.getLogger("integrations")
-
-Outcome = Literal["accepted", "duplicate", "ignored", "handshake", "refused", "failed"]
-REMEMBERED_SECONDS = 30 * 86_400
-"""How long the same event is known again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a message. `reason` holds no value of it; `account` None: nobody knows the address."""
-
-    outcome: Outcome
-    answer: Response
-    reason: str = ""
-    account: Account | None = field(default=None, repr=False)
-    event_ids: tuple[str, ...] = ()
-    """The new ones."""
 
 
 class Receiver:
@@ -61,7 +39,7 @@ class Receiver:
         self,
         catalog: Catalog,
         store: Store,
-        clock: Clock,
+        clock: Now,
         public_url: str,
         observer: Observer | None = None,
         wake: Callable[[], None] | None = None,
@@ -72,23 +50,34 @@ class Receiver:
         self._observer = observer
         self._wake = wake
         self._accounts = Accounts(catalog, store, public_url, receives=True)
-        self._book = EventBook(store)
+        self._intake = Intake(store, clock)
+        self._apps = AppReceiver(catalog, store, clock, public_url, self._accounts, self._intake)
 
     async def receive(self, connection_id: str, message: Message) -> Receipt:
         """Never raises for what came, nor for a store that fails: the answer then asks for the message again."""
+        return await self._noted(self._receive(connection_id, message), message)
+
+    async def receive_app(self, integration_id: str, message: Message) -> Receipt:
+        """The same for a message to the app of an integration, whosever connections it is for."""
+        return await self._noted(self._apps.receive(integration_id, message), message)
+
+    async def _noted(self, receiving: Awaitable[Receipt], message: Message) -> Receipt:
         began = self._clock.now()
-        receipt = await self._receive(connection_id, message)
+        receipt = await receiving
+        if receipt.event_ids and self._wake is not None:
+            self._wake()
         if self._observer is not None:
-            self._observer.message(_noted(receipt, message, began, self._clock.now()))
+            self._observer.message(noted(receipt, message, began, self._clock.now()))
         return receipt
 
     async def _receive(self, connection_id: str, message: Message) -> Receipt:
         account: Account | None = None
         try:
             account = await self._recipient(connection_id)
-            if account is None or account.integration.webhook is None:
+            webhook = account.integration.webhook if account is not None else None
+            if account is None or webhook is None or webhook.route is not None:
                 return Receipt("refused", render(REFUSED, Scope({})), "no such address")
-            return await self._take(account, account.integration.webhook, message)
+            return await self._take(account, webhook, message)
         except StorageError as error:
             webhook = account.integration.webhook if account is not None else None
             scope = Scope({"config": account.config if account is not None else {}})
@@ -107,8 +96,8 @@ class Receiver:
     async def _take(self, account: Account, webhook: Webhook, message: Message) -> Receipt:
         if not account.made:
             return Receipt("refused", render(REFUSED, Scope({})), "the webhook is not open", account)
-        known = Known(account.config, account.credentials, account.made, self._catalog.signers, self._clock.now())
-        reading = interpret(webhook, message, known)
+        now = self._clock.now()
+        reading = self._reading(account, webhook, message, now)
         if reading.outcome == "refused":
             return Receipt("refused", render(webhook.refused, reading.scope), reading.reason, account)
         if reading.outcome == "failed":
@@ -116,58 +105,33 @@ class Receiver:
             return Receipt("failed", render(webhook.failed, reading.scope), reading.reason, account)
         if reading.outcome == "handshake":
             return Receipt("handshake", render(reading.answer or webhook.accepted, reading.scope), "", account)
-        return await self._keep(account, webhook, reading, known.now)
+        return await self._keep(account, webhook, reading, now)
+
+    def _reading(self, account: Account, webhook: Webhook, message: Message, now: float) -> Reading:
+        """By what was made for the webhook; where it is being opened anew, by either."""
+        signers = self._catalog.signers
+        readings = (
+            interpret(webhook, message, Known(account.config, account.credentials, made, signers, now, account.app))
+            for made in _issued(account.made, now)
+        )
+        first = next(readings)
+        if first.outcome != "refused":
+            return first
+        return next((other for other in readings if other.outcome != "refused"), first)
 
     async def _keep(self, account: Account, webhook: Webhook, reading: Reading, now: float) -> Receipt:
+        accepted = render(reading.answer or webhook.accepted, reading.scope)
         if not reading.happenings:
-            answer = render(reading.answer or webhook.accepted, reading.scope)
-            return Receipt("ignored", answer, "no event of the spec is in it", account)
-        events = [await self._event(account, happening, now) for happening in reading.happenings]
-        new = await self._book.append(events)
-        accepted = reading.answer or webhook.accepted
+            return Receipt("ignored", accepted, "no event of the spec is in it", account)
+        new = await self._intake.keep(account.connection, reading.happenings, now)
         if not new:
-            return Receipt("duplicate", render(webhook.duplicate or accepted, reading.scope), "", account)
-        if self._wake is not None:
-            self._wake()
-        ids = tuple(dict.fromkeys(one.event_id for one in events if one.event_id in new))
-        return Receipt("accepted", render(accepted, reading.scope), "", account, ids)
-
-    async def _event(self, account: Account, happening: Happening, now: float) -> Event:
-        connection = account.connection
-        event_id = str(ULID.from_timestamp(now))
-        if happening.dedupe is not None:
-            key = f"webhook:{connection.tenant_id}:{connection.connection_id}:{happening.dedupe}"
-            event_id = await self._first_id(key, event_id)
-        return Event(
-            event_id=event_id,
-            tenant_id=connection.tenant_id,
-            connection_id=connection.connection_id,
-            integration_id=connection.integration_id,
-            type=happening.type,
-            data=happening.data,
-            received_at=now,
-        )
-
-    async def _first_id(self, key: str, mine: str) -> str:
-        """The id that the first message of this event gave it."""
-        version = await self._store.state.put(key, mine.encode(), expected=0, ttl_seconds=REMEMBERED_SECONDS)
-        if version is not None:
-            return mine
-        record = await self._store.state.get(key)
-        return record.value.decode() if record is not None else mine
+            duplicate = render(webhook.duplicate or reading.answer or webhook.accepted, reading.scope)
+            return Receipt("duplicate", duplicate, "", account)
+        return Receipt("accepted", accepted, "", account, new)
 
 
-def _noted(receipt: Receipt, message: Message, began: float, ended: float) -> MessageEvent:
-    connection = receipt.account.connection if receipt.account is not None else None
-    return MessageEvent(
-        tenant_id=connection.tenant_id if connection is not None else None,
-        integration_id=connection.integration_id if connection is not None else None,
-        connection_id=connection.connection_id if connection is not None else None,
-        at=began,
-        latency_ms=(ended - began) * 1000,
-        outcome=receipt.outcome,
-        reason=receipt.reason,
-        event_count=len(receipt.event_ids),
-        http_status=receipt.answer.status,
-        received_bytes=len(message.body),
-    )
+def _issued(made: Mapping[str, Any], now: float) -> Iterator[Mapping[str, Any]]:
+    yield made
+    asked = made.get("asked")
+    if asked and asked["until"] > now:
+        yield {**made, **asked}

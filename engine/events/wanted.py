@@ -9,15 +9,17 @@ from engine.diagnostics import nearest
 from engine.errors import Issue
 
 ALL = "*"
+ENDED = "webhook.ended"
+"""The type that is ours: a subscription at a provider ended and could not be had again."""
 _BELOW = ".*"
 PATTERN = r"^(\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\.\*|[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+)$"
 """Of one entry, as a JSON Schema writes it."""
 
 
 def known_types(catalog: Catalog) -> frozenset[str]:
-    """Every type that a message can become."""
+    """Every type that a message can become, and our own."""
     webhooks = (one.webhook for one in catalog.integrations.values() if one.webhook is not None)
-    return frozenset(plan.type for webhook in webhooks for plan in webhook.events if plan.type is not None)
+    return frozenset(plan.type for webhook in webhooks for plan in webhook.events if plan.type is not None) | {ENDED}
 
 
 def wants(event_types: Iterable[str], kind: str) -> bool:

@@ -5,8 +5,9 @@ order, and what the target lacks is written. So a move that was killed is simply
 the end is the same walk once more, which writes nothing.
 
     moved      connections, secrets, subscriptions, events with their deliveries, the log, answers under idempotency
-               keys, messages known, service tokens and access keys
-    left       limits, circuits, leases, pauses of subscribers that fail: they are made anew in seconds or minutes
+               keys, messages known, service tokens and access keys, the operator's apps, what is due
+    left       limits, circuits, leases, consents under way, pauses of subscribers that fail: they are made anew in
+               seconds or minutes
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from engine.migration.accounts import Connections, Secrets, Subscriptions
 from engine.migration.logs import Events, Executions
 from engine.migration.report import Difference, Part, Progress, Report
 from engine.migration.rows import Kind, Pair, Row, Side, pairs, side
-from engine.migration.shared import Answers, Known, Tokens
+from engine.migration.shared import Answers, Apps, Due, Known, Tokens, Waiting
 from engine.storage.ports import ExecutionQuery, Store
 
 OF_TENANTS: Final[tuple[Kind, ...]] = (Connections(), Secrets(), Subscriptions(), Events(), Executions())
-SHARED: Final[tuple[Kind, ...]] = (Answers(), Known(), Tokens())
+SHARED: Final[tuple[Kind, ...]] = (Answers(), Known(), Tokens(), Apps(), Waiting(), Due())
 _MARK: Final = "migration:target"
 _NAME: Final = "migration:source"
 _KEPT_SECONDS: Final = 10 * 365 * 86_400.0

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,8 @@ from engine.diagnostics import nearest
 from engine.errors import CallError, RequestError
 from engine.model import Command, Connection
 from engine.redact import Masker
-from engine.runtime.address import WEBHOOK, url_of
+from engine.runtime.address import WEBHOOK, app_url, url_of
+from engine.runtime.apps import APP, operators_app
 from engine.runtime.limits import Bucket
 from engine.runtime.url import UnsafeUrl, typed
 from engine.storage.ports import Store
@@ -43,13 +44,16 @@ class Account:
     masker: Masker = field(repr=False)
     token: dict[str, Any] = field(default_factory=dict, repr=False)
     token_version: int = 0
+    app: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The app that is registered at the provider: the connection's own, else the operator's; empty without one."""
+    owns_app: bool = False
     reached: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """Hosts by auth method and origin that requests of this account may go to."""
     method: Method | None = field(default=None, repr=False)
     """The auth method that holds, once it was chosen."""
     buckets: dict[str, tuple[Bucket, ...]] = field(default_factory=dict, repr=False)
     """The limits that count a call of each action."""
-    made: Mapping[str, str] = field(default_factory=dict, repr=False)
+    made: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What was made for its webhook, and its `url`; empty where that is not open, or nobody here needs it."""
 
     read_at: float = field(default_factory=time.monotonic, repr=False)
@@ -64,13 +68,35 @@ class Account:
         return {"url": self.made["url"]} if "url" in self.made else {}
 
     @property
+    def held(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Credentials and app: what may be changed where it is kept."""
+        return self.credentials, self.app
+
+    @property
     def key(self) -> str:
         return f"{self.connection.tenant_id}:{self.connection.connection_id}"
 
+    def changed(self, connection: Connection, credentials: Mapping[str, Any]) -> Account:
+        """Another account: what this one would be with these."""
+        config, filled = parted(self.integration, connection.config, credentials)
+        return replace(self, connection=connection, config=config, credentials=filled, method=None, token={})
+
     def learn_token(self, token: Mapping[str, Any]) -> None:
-        """Take a fresh token into use; its secrets are masked from now on."""
+        """Take a fresh token into use; its secrets are masked from now on, and those of the one before it too."""
+        old = [self.token.get("access"), self.token.get("refresh")]
         self.token = dict(token)
-        self.masker = Masker(texts_of([self.credentials, token.get("access"), token.get("refresh")]))
+        self.mask(*old)
+
+    def mask(self, *others: Any) -> None:
+        """From now on everything secret that it has is masked, and these others."""
+        tokens = [self.token.get("access"), self.token.get("refresh")]
+        self.masker = Masker(texts_of([*self.kept_secret, *tokens, *others]))
+
+    @property
+    def kept_secret(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The credentials, and what of the app is secret: who the app is, everybody may know."""
+        form = self.integration.app
+        return self.credentials, {name: self.app.get(name) for name in form.secrets} if form is not None else {}
 
 
 class Accounts:
@@ -79,7 +105,7 @@ class Accounts:
     def __init__(self, catalog: Catalog, store: Store, public_url: str = "", *, receives: bool = False) -> None:
         self._catalog = catalog
         self._store = store
-        self._public_url = public_url
+        self.public_url = public_url
         self._receives = receives
         self._cache: OrderedDict[str, Account] = OrderedDict()
 
@@ -113,56 +139,81 @@ class Accounts:
             return cached
         return await self._keep(key, connection)
 
-    async def reread(self, account: Account, refused: Mapping[str, Any]) -> bool:
-        """These credentials of the account were refused: are there others by now? Then it has them.
+    async def reread(self, account: Account, refused: tuple[Mapping[str, Any], Mapping[str, Any]]) -> bool:
+        """These credentials, with this app (`held`), were refused: are there others by now? Then the account has them.
 
         The old stay masked. Another call may have read the others already.
         """
-        if account.credentials == refused:
-            fresh = await self._read(account.connection)
+        if account.held == refused:
+            fresh, old = await self.read(account.connection), account.kept_secret
             account.credentials, account.read_at = fresh.credentials, fresh.read_at
-            tokens = [account.token.get(name) for name in ("access", "refresh")]
-            account.masker = Masker(texts_of([refused, fresh.credentials, *tokens]))
-        return account.credentials != refused
+            account.app, account.owns_app = fresh.app, fresh.owns_app
+            account.mask(*old)
+        return account.held != refused
 
     async def _keep(self, key: str, connection: Connection) -> Account:
-        account = await self._read(connection)
+        account = await self.read(connection)
         self._cache[key] = account
         self._cache.move_to_end(key)
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
         return account
 
-    async def _read(self, connection: Connection) -> Account:
+    async def read(self, connection: Connection) -> Account:
+        """As it is stored now; nobody else has this one. Raises as `open` does."""
         integration = self._catalog.integrations.get(connection.integration_id)
         if integration is None:
             raise CallError("ACTION_NOT_FOUND", "the connection's integration is no longer in the catalogue")
         ids = (connection.tenant_id, connection.connection_id)
         secret = await self._store.secrets.get(*ids, CREDENTIALS)
         credentials = secret.value if secret else {}
-        filled = integration.form.schema.fill({**connection.config, **credentials})
-        names = integration.form.credentials
-        return Account(
+        config, filled = parted(integration, connection.config, credentials)
+        own_app = await self._own_app(connection, integration)
+        account = Account(
             connection=connection,
             integration=integration,
-            config=_spelled(integration, {name: value for name, value in filled.items() if name not in names}),
-            credentials={name: value for name, value in filled.items() if name in names},
-            masker=Masker(texts_of([credentials])),
+            config=config,
+            credentials=filled,
+            masker=Masker(()),
+            app=own_app or await self._operators(integration),
+            owns_app=bool(own_app),
             made=await self._made(connection, integration),
         )
+        account.mask(credentials)
+        return account
 
-    async def _made(self, connection: Connection, integration: Integration) -> dict[str, str]:
+    async def _own_app(self, connection: Connection, integration: Integration) -> Mapping[str, Any]:
+        if integration.app is None:
+            return {}
+        own = await self._store.secrets.get(connection.tenant_id, connection.connection_id, APP)
+        return {} if own is None else own.value
+
+    async def _operators(self, integration: Integration) -> Mapping[str, Any]:
+        return {} if integration.app is None else await operators_app(self._store, integration.integration_id)
+
+    async def _made(self, connection: Connection, integration: Integration) -> dict[str, Any]:
         """Whoever opens or closes a webhook changes the connection's version, so it is read once."""
         if integration.webhook is None or not (self._receives or integration.tells_address):
             return {}
-        made = await self._store.secrets.get(connection.tenant_id, connection.connection_id, WEBHOOK)
-        if made is None or not made.value:
+        found = await self._store.secrets.get(connection.tenant_id, connection.connection_id, WEBHOOK)
+        made = {} if found is None else found.value
+        if integration.webhook.route is not None:
+            return {**made, "url": app_url(self.public_url, integration.integration_id)}
+        if not made:
             return {}
-        url = url_of(self._public_url, integration.webhook, connection.connection_id, made.value)
-        return {**made.value, "url": url}
+        return {**made, "url": url_of(self.public_url, integration.webhook, connection.connection_id, made)}
 
 
-def _spelled(integration: Integration, config: dict[str, Any]) -> dict[str, Any]:
+def parted(
+    integration: Integration, config: Mapping[str, Any], credentials: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Config and credentials as calls see them: with the form's defaults, URLs in one spelling."""
+    filled, secret = integration.form.schema.fill({**config, **credentials}), integration.form.credentials
+    open_part = {name: value for name, value in filled.items() if name not in secret}
+    return spelled(integration, open_part), {name: value for name, value in filled.items() if name in secret}
+
+
+def spelled(integration: Integration, config: dict[str, Any]) -> dict[str, Any]:
     """URLs that the tenant typed, in one spelling; one that can't be used is refused when something is sent."""
     for name in integration.hosts.config_fields:
         if isinstance(value := config.get(name), str):

@@ -12,6 +12,13 @@ from engine.catalog import Webhook
 
 WEBHOOK = "webhook"
 """Name of the secret that holds what was made for the connection; without it nothing is received."""
+CLOSED = "closed"
+"""In it, where the address is that of an app: the connection wants nothing of what comes there."""
+
+
+def app_url(public_url: str, integration_id: str) -> str:
+    """Where all messages to an app come in (`scope: app`)."""
+    return f"{public_url}/webhooks/apps/{integration_id}"
 
 
 def url_of(public_url: str, webhook: Webhook, connection_id: str, made: Mapping[str, Any]) -> str:

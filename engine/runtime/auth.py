@@ -22,7 +22,8 @@ from engine.runtime.request import Draft, header_fields
 
 
 def choose(account: Account) -> Method:
-    """The first method that holds. Raises `CallError(AUTH_FAILED)` when what every one needs is missing."""
+    """The first method that holds. Raises `CallError` when what every one needs is missing: AUTH_FAILED, or
+    REAUTH_REQUIRED where somebody's consent would bring it."""
     if account.method is None:
         account.method = _first_that_holds(account)
     return account.method
@@ -30,15 +31,18 @@ def choose(account: Account) -> Method:
 
 def _first_that_holds(account: Account) -> Method:
     given = {**account.config, **account.credentials}
-    scope, missing = Scope({"config": account.config}), set[str]()
+    scope, missing, consents = Scope({"config": account.config}), set[str](), False
     for method in account.integration.methods:
         lacking = [name for name in method.needs if given.get(name) in (None, "")]
         is_meant = method.when is None or holds(method.when(scope))
         if is_meant and not lacking:
             return method
         missing.update(lacking if is_meant else ())
+        consents = consents or (is_meant and method.consent is not None)
         if is_meant and method.when is not None:
             break
+    if consents:
+        raise CallError("REAUTH_REQUIRED", "nobody has consented yet: connect the account")
     raise CallError("AUTH_FAILED", f"the connection lacks credentials: {', '.join(sorted(missing)) or 'none fit'}")
 
 

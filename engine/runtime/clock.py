@@ -30,6 +30,10 @@ class Clock(Protocol):
         """32 random lower-case hex characters, unguessable."""
         ...
 
+    def secret(self) -> str:
+        """43 characters of A-Z a-z 0-9 - _ that hold 32 random bytes."""
+        ...
+
     def fraction(self) -> float:
         """A random number in [0, 1) for jitter."""
         ...
@@ -49,6 +53,9 @@ class SystemClock:
 
     def hex(self) -> str:
         return secrets.token_hex(16)
+
+    def secret(self) -> str:
+        return secrets.token_urlsafe(32)
 
     def ulid(self) -> str:
         number = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")

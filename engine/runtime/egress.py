@@ -7,6 +7,7 @@ replaces its origin, path and query kept, with the intended host in `X-Upstream-
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
@@ -46,6 +47,19 @@ def _judged(request: Request, account: Account, method_name: str) -> str:
         return HostRules.of(hosts, account.config).check(request.url, ports=hosts.ports, plain_http=plain).host
     except UnsafeUrl as error:
         raise CallError("FORBIDDEN", f"nothing was sent: {error}") from None
+
+
+def leads_home(name: str, value: Any, account: Account, method_name: str) -> bool:
+    """May this field of config be what a provider says it is? A URL is where credentials will go, and so is a host."""
+    is_host = name in account.integration.hosts.config_fields
+    if not isinstance(value, str) or not (is_host or "://" in value):
+        return True
+    try:
+        address = url.split(value if "://" in value else f"https://{value}")
+        check(Request("GET", f"{address.origin}/", (), b""), account, method_name)
+    except (UnsafeUrl, CallError):
+        return False
+    return True
 
 
 def redirect(request: Request, host: str, origin: str | None) -> Request:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from engine.catalog import Catalog, Method
+from engine.catalog import Catalog, Method, Step
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, CallNotLogged, EngineError, StorageError, StorageUnavailable, VersionConflict
@@ -29,6 +29,7 @@ from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root, call_scope
 from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
+from engine.runtime.errand import SECONDS, errand, secret_roots
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.output import mapped
 from engine.runtime.pages import Page
@@ -40,6 +41,7 @@ from engine.runtime.token import Refused, Tokens
 from engine.storage.ports import Store
 
 logger = logging.getLogger("integrations")
+_WANT_CONSENT = CREDENTIALS_REFUSED | {"CONNECTION_INACTIVE"}
 
 
 class Engine:
@@ -107,6 +109,7 @@ class Engine:
                 "execution %s failed: %s at %s", trail.execution_id, type(failure).__name__, place_of(failure)
             )
             trail.error = CallError("INTERNAL", "the engine failed; the operator finds it by the execution id")
+        _show_way_back(trail)
         _hide(trail)
         latency_ms = round((self.clock.monotonic() - started) * 1000)
         if self.wires.observer is not None:
@@ -139,7 +142,7 @@ class Engine:
 
     async def _steps(self, call: Call) -> Reply:
         """Every step in order; the reply of the only one, or the scope with all outputs."""
-        signing = await self._signing(call)
+        signing = await self.signing(call)
         reply: Reply | None = None
         for step in call.action.steps if call.page is None else call.page.steps(call.action):
             if step.when is not None and not truth(step.when, call.scope):
@@ -168,19 +171,20 @@ class Engine:
             return await confirm(call, call.action.confirm, error, self._steps, self.max_output_bytes)
         raise error
 
-    async def _signing(self, call: Call) -> Signing | None:
+    async def signing(self, call: Call) -> Signing | None:
+        """How its requests are signed in, with a token made ready where the method has one. Raises `CallError`."""
         if not call.action.signs or not call.account.integration.methods:
             return None
         method = auth.choose(call.account)
         await self._ready(call, method)
 
-        used, sent = Refused(), call.account.credentials
+        used, sent = Refused(), call.account.held
 
         def secrets() -> Scope:
             nonlocal used, sent
             # Another call may renew it while this one is on its way.
             used = Refused(call.account.token.get("access"), call.account.token_version)
-            sent = call.account.credentials
+            sent = call.account.held
             return secret_scope(call.account)
 
         async def renew() -> bool:
@@ -188,8 +192,7 @@ class Engine:
             is_changed = await self.accounts.reread(call.account, sent)
             if method.token is None:
                 return is_changed
-            await self.tokens.renew(call, method, used)
-            return True
+            return await self.tokens.renew(call, method, used)
 
         signs = call.action.sign.get(method.name, method.sign)
         return Signing(method, signs, secrets, renew)
@@ -197,7 +200,7 @@ class Engine:
     async def _ready(self, call: Call, method: Method) -> None:
         """With a token, where the method logs in. A login that is refused is tried with other credentials, if there are
         any by now."""
-        used = call.account.credentials
+        used = call.account.held
         try:
             await self.tokens.ready(call, method)
         except CallError as refused:
@@ -244,7 +247,14 @@ class Engine:
         """Prove a connection's credentials by the spec's test; always sets `lastTestedAt`."""
         return await prove(self, connection)
 
+    async def errand(
+        self, account: Account, step: Step, roots: Mapping[str, Any], *, signed: bool, seconds: float = SECONDS
+    ) -> Reply:
+        """A request outside of any action; see `engine.runtime.errand`. Raises `CallError`."""
+        return await errand(self, account, step, roots, signed=signed, seconds=seconds)
+
     async def close(self) -> None:
+        await self.tokens.close()
         await self.wires.transport.close()
         await self.store.lifetime.close()
 
@@ -268,8 +278,7 @@ def place_of(error: BaseException) -> str:
 
 def secret_scope(account: Account) -> Scope:
     """The roots that only `apply` and `sign` see."""
-    token = {name: account.token[name] for name in ("access", "refresh", "expiresAt", "scope") if name in account.token}
-    return Scope({"config": account.config, "credentials": dict(account.credentials), "token": token, "app": {}})
+    return Scope(secret_roots(account))
 
 
 def problem_of(error: CallError) -> Problem:
@@ -281,6 +290,15 @@ def _outputs(trees: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
         return read_trees(trees, reply.scope)
     except EvaluationError as error:
         raise CallError("INVALID_RESPONSE", f"the answer lacks what the next step needs: {error.message}") from None
+
+
+def _show_way_back(trail: Trail) -> None:
+    """What a person can do about it, where the consent of one makes the account work."""
+    error, account = trail.error, trail.account
+    if error is None or account is None or error.code not in _WANT_CONSENT:
+        return
+    if any(one.consent is not None for one in ((account.method,) if account.method else account.integration.methods)):
+        error.details["reconnect"] = f"POST /connections/{trail.connection.connection_id}/authorize"
 
 
 def _hide(trail: Trail) -> None:

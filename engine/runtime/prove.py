@@ -13,8 +13,9 @@ from engine.model import Answer, Command, Connection
 from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root
 from engine.runtime.clock import Clock
+from engine.runtime.grants import remember
 from engine.runtime.inputs import truth
-from engine.runtime.response import Reply
+from engine.runtime.response import Reply, read_trees
 from engine.storage.ports import Store
 
 _TRIES = 5
@@ -102,7 +103,19 @@ async def _try(runner: Runner, connection: Connection, plan: TestPlan) -> tuple[
         return False, trail.error.message
     if plan.expect is not None and trail.reply is not None and not truth(plan.expect, trail.reply.scope):
         return False, plan.message or "the provider's answer does not show what it should"
+    await _capture(runner, trail, plan)
     return True, "the credentials work"
+
+
+async def _capture(runner: Runner, trail: Trail, plan: TestPlan) -> None:
+    """What the answer tells of the account; what it lacks is no fault of the credentials."""
+    if not plan.capture or trail.account is None or trail.reply is None:
+        return
+    try:
+        captured = read_trees(plan.capture, trail.reply.scope)
+    except EvaluationError:
+        return
+    await remember(runner.store, trail.account, {name: value for name, value in captured.items() if value is not None})
 
 
 def _accepted(trail: Trail, refusal: CallError, plan: TestPlan) -> tuple[bool, str]:

@@ -114,7 +114,9 @@ def classify(step: Step, scope: Scope, response: Response, readable: bool, maske
         if verdict is not None:
             if verdict.code is None:
                 return verdict
-            raise error_of(verdict, verdict.code, scope, response, masker)
+            error = error_of(verdict, verdict.code, scope, response, masker)
+            error.declared = True
+            raise error
     if not 200 <= response.status < 300:
         raise _by_status(scope, response, masker)
     if not readable:

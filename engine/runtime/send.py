@@ -14,8 +14,9 @@ from engine.compiled.scope import Scope
 from engine.errors import AnswerLost, AnswerTooLarge, CallError, CallTimedOut, ConnectFailed
 from engine.library.absent import ABSENT
 from engine.model import Request, Response
-from engine.plugins import Signer, SignInput
+from engine.plugins import Refresher, Signer, SignInput
 from engine.runtime import auth, breaker, egress, limits, response, retry, verify, waits
+from engine.runtime.account import Account
 from engine.runtime.call import Call, of_attempt
 from engine.runtime.clock import Clock
 from engine.runtime.request import Draft, build, finish
@@ -43,6 +44,7 @@ class Wires:
     tenant_calls_per_minute: int
     signers: Mapping[str, Signer] = field(repr=False)
     observer: Observer | None = None
+    refreshers: Mapping[str, Refresher] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,24 +192,26 @@ def _read(work: _Work, answer: Response, url: str) -> response.Reply:
     call = work.call
     reads = call.action.read
     made, readable = response.answer_scope(work.step, work.scope, answer, url, lambda inner: read_values(reads, inner))
-    proves = call.action.verify_answer and not call.signs_in
-    if proves and readable and 200 <= answer.status < 300 and not _is_proven(call, made, answer, work.wires):
+    proofs = call.action.verify_answer if readable and 200 <= answer.status < 300 and not call.signs_in else ()
+    if proofs and not is_proven(proofs, call.account, made, answer, work.wires):
         raise CallError("INVALID_RESPONSE", "the signature of the provider's answer does not fit")
     verdict = response.classify(work.step, made, answer, readable, call.account.masker)
     return response.Reply(made, answer, verdict)
 
 
-def _is_proven(call: Call, made: Scope, answer: Response, wires: Wires) -> bool:
+def is_proven(proofs: tuple[Signature, ...], account: Account, made: Scope, answer: Response, wires: Wires) -> bool:
+    """Whether no proof speaks against the answer; `made` holds the roots of queries on it."""
+    told = {"status": answer.status, "headers": dict(answer.headers), "body": made["body"]}
     templates = Scope(
         {
-            "answer": {"status": answer.status, "headers": dict(answer.headers), "body": made["body"]},
-            "config": call.account.config,
-            "credentials": dict(call.account.credentials),
+            "answer": {**told, "raw": verify.text_of_bytes(answer.body)},
+            "config": account.config,
+            "app": dict(account.app),
+            "credentials": dict(account.credentials),
         }
     )
-    templates["answer"]["raw"] = verify.text_of_bytes(answer.body)
     evidence = verify.Evidence(made, templates, lambda: _seen(answer, made["body"]), wires.signers, wires.clock.now())
-    return verify.decide(call.action.verify_answer, evidence) is not False
+    return verify.decide(proofs, evidence) is not False
 
 
 def _seen(answer: Response, body: Any) -> SignInput:
@@ -269,7 +273,8 @@ def settled(effect: Effect, error: CallError, *, unsure: bool = False, lost: boo
 
 
 def _block_key(call: Call) -> str:
-    return f"blocked:{call.account.key}"
+    """Where no more tokens are given for a while, calls with the token that is there go on."""
+    return f"blocked:token:{call.account.key}" if call.signs_in else f"blocked:{call.account.key}"
 
 
 def _buckets(work: _Work) -> Sequence[limits.Bucket]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.catalog import Form, Hosts, Integration, Limit, TestPlan
+from engine.catalog import AppForm, Form, Hosts, Integration, Limit, TestPlan
 from engine.compiled.fault import Path
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
@@ -14,8 +14,10 @@ from engine.library import LIBRARY
 from engine.plugins import Registry
 from engine.spec.build_action import ActionBuilder
 from engine.spec.build_auth import AuthBuilder, header_fields
+from engine.spec.build_capture import compile_capture
 from engine.spec.build_request import Wire, all_paths, optional_ask
 from engine.spec.build_rules import RuleBuilder, tables_of
+from engine.spec.build_signature import SignatureBuilder
 from engine.spec.build_webhooks import WebhookBuilder
 from engine.spec.findings import Findings
 from engine.spec.later import check_later
@@ -42,9 +44,10 @@ def build_integration(
     wire = Wire.of(spec, places.servers(), findings)
     blocks = list(spec.get("actions", ()))
     rules = RuleBuilder(findings, {str(block.get("actionId")): block.get("category") for block in blocks})
-    auth = AuthBuilder(places, wire, rules, list(registry.signers))
+    proofs = SignatureBuilder(wire, list(registry.signers))
+    auth = AuthBuilder(places, wire, rules, proofs, list(registry.refreshers))
     methods = auth.methods(spec.get("auth", ()), spec)
-    actions = ActionBuilder(spec, places, wire, rules, auth)
+    actions = ActionBuilder(spec, places, wire, rules, proofs)
     _check_auth_type(spec, findings)
     findings.twice([block.get("actionId") for block in blocks], ("actions",), "actionId")
     findings.twice([method.name for method in methods], ("auth",), "method")
@@ -62,6 +65,7 @@ def build_integration(
         form=_form(config_schema, spec, actions),
         hosts=_hosts(spec, places, findings),
         methods=methods,
+        app=_app(spec["app"], actions) if "app" in spec else None,
         limits=tuple(_limit(limit) for limit in spec.get("limits", ())),
         actions={
             str(block.get("actionId")): actions.build(block, methods, ("actions", i)) for i, block in enumerate(blocks)
@@ -70,7 +74,7 @@ def build_integration(
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
         trace=spec.get("http", {}).get("trace", False),
         tells_address=any(path[:2] == ("webhook", "url") for path in all_paths(blocks)),
-        webhook=WebhookBuilder(places, wire, auth).build(spec["webhooks"]) if "webhooks" in spec else None,
+        webhook=WebhookBuilder(spec["webhooks"], places, wire, rules, proofs).build() if "webhooks" in spec else None,
     )
 
 
@@ -99,6 +103,12 @@ def _form(config_schema: Mapping[str, Any], spec: Mapping[str, Any], actions: Ac
         captured=captured,
         header_fields=header_fields(spec.get("auth", ())),
     )
+
+
+def _app(block: Mapping[str, Any], actions: ActionBuilder) -> AppForm:
+    json_schema = {"type": "object", "additionalProperties": False, **block}
+    secrets = frozenset(name for name, sub in block.get("properties", {}).items() if sub.get("writeOnly"))
+    return AppForm(actions.schema(json_schema, ("app",)), json_schema, secrets)
 
 
 def _hosts(spec: Mapping[str, Any], places: Places, findings: Findings) -> Hosts:
@@ -159,4 +169,5 @@ def _test(block: Any, places: Places, wire: Wire, rules: RuleBuilder, path: Path
         expect=optional_ask(block, "expect", answer, findings, path),
         message=block.get("message"),
         or_else=_test(block.get("orElse"), places, wire, rules, (*path, "orElse")),
+        capture=compile_capture(block, places, answer, wire, path),
     )

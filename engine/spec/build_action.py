@@ -25,8 +25,9 @@ from engine.compiled.names import ANY, SURE, Names, Shape, shape_of
 from engine.compiled.schema import Schema, misfits
 from engine.compiled.template import surely_present
 from engine.compiled.tree import compile_tree
+from engine.diagnostics import unknown
 from engine.redact import mask_fields, sensitive_fields
-from engine.spec.build_auth import AuthBuilder, step_shape
+from engine.spec.build_auth import step_shape
 from engine.spec.build_pages import (
     check_pagination,
     compile_pagination,
@@ -37,6 +38,7 @@ from engine.spec.build_pages import (
 )
 from engine.spec.build_request import Wire, all_paths, compile_ask, optional_ask
 from engine.spec.build_rules import RuleBuilder
+from engine.spec.build_signature import SignatureBuilder
 from engine.spec.places import Places
 
 
@@ -59,13 +61,13 @@ class ActionBuilder:
         places: Places,
         wire: Wire,
         rules: RuleBuilder,
-        auth: AuthBuilder,
+        signatures: SignatureBuilder,
     ) -> None:
         self.spec = spec
         self.places = places
         self.wire = wire
         self.rules = rules
-        self.auth = auth
+        self.signatures = signatures
         self.findings = wire.findings
 
     def build(self, block: Mapping[str, Any], methods: Sequence[Method], path: Path) -> Action:
@@ -112,14 +114,26 @@ class ActionBuilder:
             partial=self._partial(block, self._end_names(block, shapes), path),
             signs=block.get("auth") != "none",
             sign=self._sign(block, shapes, methods, path),
-            verify_answer=self.auth.signatures(
+            verify_answer=self.signatures.signatures(
                 block.get("verifyAnswer", self.spec.get("verifyAnswer")),
                 self.places.verify_answer(),
                 (*path, "verifyAnswer") if "verifyAnswer" in block else ("verifyAnswer",),
                 queries=self.places.any_answer(),
             ),
             pagination=self._pagination(block, steps, shapes, path) if paging is not None else None,
+            needs_scopes=self._scopes(block, methods, path),
         )
+
+    def _scopes(self, block: Mapping[str, Any], methods: Sequence[Method], path: Path) -> tuple[str, ...]:
+        """A scope that is never asked for is never granted."""
+        found = [method.scopes for method in methods if method.scopes is not None]
+        known = {name for scopes in found for name in scopes.request}
+        known |= {name for scopes in found for more in scopes.implies.values() for name in more}
+        for i, name in enumerate(block.get("needsScopes", ())):
+            if name not in known:
+                message, hint = unknown("scope", name, sorted(known))
+                self.findings.add((*path, "needsScopes", i), "SPEC084", message, hint)
+        return tuple(block.get("needsScopes", ()))
 
     def schema(self, raw: Any, path: Path) -> Schema:
         """A usable schema; where there is none, one that takes everything, and a finding."""
@@ -293,8 +307,8 @@ class ActionBuilder:
             self.findings.came_from(merged, here)
             for key in common.keys() - own.keys():
                 self.findings.came_from((*merged, key), ("auth", i, "sign", key))
-            signature = self.auth.signatures({**common, **own}, names, merged)
-            self.auth.check_complete(signature[0], here)
+            signature = self.signatures.signatures({**common, **own}, names, merged)
+            self.signatures.check_complete(signature[0], here)
             made[methods[i].name] = signature
         return made
 

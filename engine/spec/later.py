@@ -8,31 +8,8 @@ from typing import Any
 from engine.compiled.fault import Path
 from engine.spec.findings import Findings
 
-_TOP = {"app": "the operator's OAuth app", "logoUrl": "a logo elsewhere than in logo.svg"}
-_METHOD = {
-    "authorize": "OAuth consent",
-    "callback": "OAuth consent",
-    "exchange": "OAuth consent",
-    "refresh": "token refresh",
-    "revoke": "token revocation",
-    "scopes": "OAuth scopes",
-}
-_OF_LOGIN = {
-    "token": "a token without `obtain`",
-    "capture": "capture without `obtain`",
-    "errors": "error rules of a method without `obtain`",
-}
-_TOKEN = {
-    "refresh": "token refresh",
-    "refreshExpiresIn": "token refresh",
-    "scope": "OAuth scopes",
-    "verify": "a signature of a token answer",
-}
+_TOP = {"logoUrl": "a logo elsewhere than in logo.svg"}
 _LOGIN_STEP = {"onError": "a login that goes on after a failure"}
-_ACTION = {"needsScopes": "OAuth scopes"}
-_TEST = {"capture": "capture by a test"}
-_WEBHOOK = {"route": "one URL for all connections", "subscribe": "subscribing at the provider"}
-_EVENT = {"fetch": "reading the thing that an event is about"}
 _PART = {"text": "a file of text"}
 
 
@@ -52,24 +29,11 @@ def _blocks(spec: Mapping[str, Any]) -> _Found:
     """Every block that may hold such a key, with the keys to look for."""
     yield (), spec, _TOP
     for path, method in _listed(spec, "auth", ()):
-        yield path, method, _METHOD
-        yield from _login(path, method)
+        for at, step in _listed(method.get("obtain"), "steps", (*path, "obtain")):
+            yield at, step, _LOGIN_STEP
+            yield from _requests(at, step)
     for path, action in _listed(spec, "actions", ()):
-        yield path, action, _ACTION
         yield from _requests(path, action)
-    yield from _webhooks(spec.get("webhooks"))
-    yield from _tests(("test",), spec.get("test"))
-
-
-def _login(path: Path, method: Mapping[str, Any]) -> _Found:
-    if "obtain" not in method:
-        yield path, method, _OF_LOGIN
-        return
-    if isinstance(method.get("token"), Mapping):
-        yield (*path, "token"), method["token"], _TOKEN
-    for at, step in _listed(method["obtain"], "steps", (*path, "obtain")):
-        yield at, step, _LOGIN_STEP
-        yield from _requests(at, step)
 
 
 def _requests(path: Path, block: Mapping[str, Any]) -> _Found:
@@ -81,19 +45,6 @@ def _requests(path: Path, block: Mapping[str, Any]) -> _Found:
     for name, part in parts.items() if isinstance(parts, Mapping) else ():
         if isinstance(part, Mapping):
             yield (*path, "request", "multipart", name), part, _PART
-
-
-def _webhooks(webhooks: Any) -> _Found:
-    if isinstance(webhooks, Mapping):
-        yield ("webhooks",), webhooks, _WEBHOOK
-        for path, event in _listed(webhooks, "events", ("webhooks",)):
-            yield path, event, _EVENT
-
-
-def _tests(path: Path, test: Any) -> _Found:
-    if isinstance(test, Mapping):
-        yield path, test, _TEST
-        yield from _tests((*path, "orElse"), test.get("orElse"))
 
 
 def _listed(block: Any, key: str, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -16,6 +16,10 @@ REQUEST = keys("method", "url", "base", "path", "headers", "query", "queryText",
 ANSWER = dict.fromkeys(("status", "headers", "body", "text", "code", "message"), ANY)
 AUTH = keys("method")
 MESSAGE = dict.fromkeys(("method", "query", "form", "headers", "body", "text"), ANY)
+CALLBACK = Shape(
+    {**MESSAGE, **keys("redirectUri", "code").fields, **keys("codeVerifier", sure=False).fields},  # type: ignore[dict-item]
+    sure=True,
+)
 RECEIVED = keys(
     "method", "url", "urlWithPort", "base", "queryText", "query", "headers", "form", "json", "raw", "key", sure=False
 )  # fmt: skip
@@ -31,6 +35,15 @@ def _fields(schema: Mapping[str, Any], *, secret: bool) -> Shape:
             sure = name in required or "default" in sub or bool(sub.get("readOnly"))
             fields[name] = shape_of(sub, sure=sure)
     return Shape(fields, sure=True)
+
+
+def _before_route(names: Names) -> Names:
+    """A message of `scope: app` is proved and read before anybody knows whose it is."""
+    why = "it is not known yet whose message this is: config stands in `events`"
+    return replace(
+        names.without("config", "credentials"),
+        advice={**names.advice, "config": why, "credentials": "a proof of `scope: app` reads the app's secrets: app.…"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,27 @@ class Places:
             config=self.config, call=CALL, credentials=self.credentials, token=TOKEN, app=self.app, steps=steps,
         )  # fmt: skip
 
+    def consent_page(self) -> Names:
+        return self._names(
+            "in authorize",
+            config=self.config, call=CALL, credentials=self.credentials, app=self.app, callback=keys("redirectUri"),
+        )  # fmt: skip
+
+    def callback(self) -> Names:
+        """Queries on the message that comes back from a consent page."""
+        return self._names("in callback", **MESSAGE, config=self.config)
+
+    def callback_proof(self) -> Names:
+        """Templates that prove that message."""
+        return self._names(
+            "in verify of a callback",
+            request=RECEIVED, verify=keys("timestamp"),
+            config=self.config, app=self.app, credentials=self.credentials,
+        )  # fmt: skip
+
+    def exchange(self) -> Names:
+        return replace(self.own_request(NOTHING).adding(callback=CALLBACK), place="in exchange")
+
     def login_step(self, steps: Shape) -> Names:
         return self._names("in `when` of a login step", config=self.config, call=CALL, steps=steps)
 
@@ -149,24 +183,46 @@ class Places:
             config=self.config, app=self.app, credentials=self.credentials,
         )  # fmt: skip
 
-    def incoming(self, **more: Shape) -> Names:
-        """Queries on a message from the provider. What the engine made is no root but for the URL: it is secret."""
-        return self._names("on a webhook", **MESSAGE, config=self.config, webhook=keys("url"), **more)
+    def incoming(self, *, is_app: bool = False, **more: Shape) -> Names:
+        """Queries on a message from the provider. What the engine made is no root but for the URL: it is secret.
 
-    def proof_queries(self) -> Names:
+        `is_app`: before it is known whose message it is.
+        """
+        names = self._names("on a webhook", **MESSAGE, config=self.config, webhook=keys("url"), **more)
+        return _before_route(names) if is_app else names
+
+    def proof_queries(self, *, is_app: bool = False) -> Names:
         """`when`, `given` and the time of a proof: before `read`, and with the key of the path."""
-        return replace(self.incoming(request=keys("key", sure=False)), place="in verify of a webhook")
+        more = {} if is_app else {"request": keys("key", sure=False)}
+        return replace(self.incoming(is_app=is_app, **more), place="in verify of a webhook")
 
-    def proof(self) -> Names:
+    def proof(self, *, is_app: bool = False) -> Names:
         """Templates that prove the sender of a message."""
-        return self._names(
+        made = ("url",) if is_app else ("url", "token", "secret")
+        names = self._names(
             "in verify of a webhook",
-            request=RECEIVED, webhook=keys("url", "token", "secret", sure=False), verify=keys("timestamp"),
+            request=RECEIVED, webhook=keys(*made, sure=False), verify=keys("timestamp"),
             config=self.config, app=self.app, credentials=self.credentials,
         )  # fmt: skip
+        return _before_route(names) if is_app else names
 
-    def webhook_answer(self) -> Names:
-        return self._names("in the answer to a webhook", request=RECEIVED, config=self.config)
+    def webhook_answer(self, *, is_app: bool = False) -> Names:
+        names = self._names("in the answer to a webhook", request=RECEIVED, config=self.config)
+        return _before_route(names) if is_app else names
+
+    def subscribing(self, captured: Shape | None = None, *, has_topics: bool = False) -> Names:
+        """Requests about our subscription at the provider. `captured`: what the one that made it left behind."""
+        more = ("topic",) if has_topics else ()
+        made = dict.fromkeys(("url", "secret", "token", "channelId", *more), SURE)
+        if captured is not None:
+            made["captured"] = captured
+        return self._names(
+            "in a request of `subscribe`",
+            config=self.config, webhook=Shape(made, sure=True), call=CALL, app=self.app, auth=AUTH,
+        )  # fmt: skip
+
+    def subscribed(self) -> Names:
+        return replace(self.answer(NOTHING, NOTHING, NOTHING, NOTHING), place="on the answer of a `subscribe`")
 
     def found(self, input_: Shape, vars_: Shape) -> Names:
         return self._names("in confirm", data=ANY, input=input_, vars=vars_)

@@ -40,7 +40,8 @@ def warm_catalog(folders: Sequence[Path], registry: Registry, schemas: Path, plu
     if written is None or _read(mark) != _digest(written, schemas, plugins).encode():
         return load_catalog(folders, registry, schemas)
     specs = {one.path.parent.name: one for one in written}
-    return Catalog(_Warm(specs, registry, read_models(schemas)), registry.functions, registry.signers)
+    warm = _Warm(specs, registry, read_models(schemas))
+    return Catalog(warm, registry.functions, registry.signers, registry.refreshers)
 
 
 def mark_of(folders: Sequence[Path], registry: Registry, schemas: Path, plugins: Path) -> bytes:

@@ -123,6 +123,13 @@ class Connections(Protocol):
         """
         ...
 
+    async def routed(self, route: str, limit: int) -> list[Connection]:
+        """Those with this `route`, whosever they are: for messages to an app, which name no connection.
+
+        At most `limit`; one that changed a moment ago may be missing, and none is there that changed.
+        """
+        ...
+
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
     ) -> list[Connection]:

@@ -9,9 +9,20 @@ import pytest
 from engine.bootstrap import open_storage
 from engine.settings import Settings, Storage
 from tests.api.conformance import Checked
+from tests.api.consenting import Town, town
 from tests.api.support import HEADERS, SmallEngine, app_over
 
-ON_AWS_TOO = frozenset({"test_connections", "test_execute", "test_executions", "test_subscriptions", "test_webhooks"})
+ON_AWS_TOO = frozenset(
+    {
+        "test_connections",
+        "test_execute",
+        "test_executions",
+        "test_oauth",
+        "test_oauth_apps",
+        "test_subscriptions",
+        "test_webhooks",
+    }
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,3 +70,10 @@ async def connection(api: httpx.AsyncClient) -> str:
         },
     )
     return str(made.json()["connectionId"])
+
+
+@pytest.fixture
+async def there(tmp_path: Path, storage: Storage) -> AsyncIterator[Town]:
+    """A service and a provider with consent pages."""
+    async with town(tmp_path, storage) as one:
+        yield one

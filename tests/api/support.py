@@ -7,6 +7,7 @@ acme-old       deprecated, has no logo
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -161,6 +162,12 @@ class TickingClock:
         self.time += 1
         return self.time
 
+    hex = staticmethod(lambda: secrets.token_hex(16))
+    secret = staticmethod(lambda: secrets.token_urlsafe(32))
+
+    def ulid(self) -> str:
+        return str(ULID.from_timestamp(self.now()))
+
 
 @dataclass(frozen=True)
 class Proved:
@@ -174,9 +181,15 @@ class SmallEngine:
     """Runs actions by their name, and writes the log as an engine does."""
 
     store: Store
-    clock: TickingClock = field(default_factory=TickingClock)
+    clock: Any = field(default_factory=TickingClock)
     catalog: Catalog = field(default_factory=lambda: catalog(_ACTIONS))
     commands: list[Command] = field(default_factory=list)
+    # Nothing is granted here, and nothing is sent.
+    tokens: Any = None
+    accounts: Any = None
+    wires: Any = None
+
+    async def signing(self, call: Any) -> None: ...
 
     async def execute(self, command: Command) -> Answer:
         self.commands.append(command)
@@ -209,7 +222,7 @@ class SmallEngine:
         good = secret is not None and secret.value["apiKey"].startswith("good")
         now = self.clock.now()
         failed = {} if good else {"status": "error", "last_error_at": now, "last_error": "the key was refused"}
-        await self.store.connections.update(replace(connection, last_tested_at=now, **failed))  # type: ignore[arg-type]
+        await self.store.connections.update(replace(connection, last_tested_at=now, **failed))
         return Proved(good, "the key works" if good else "the key was refused", now)
 
 

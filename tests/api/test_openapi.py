@@ -112,5 +112,7 @@ def test_only_open_operations_go_without_the_token():
         "health.live",
         "health.ready",
         "catalog.getLogo",
+        "oauth.callback",
+        "oauth.callbackPosted",
     }
     assert DOCUMENT["security"] == [{"serviceToken": []}, {"signature": []}]

@@ -41,6 +41,7 @@ NEEDED = {
         "connections.update",
         "connections.delete",
         "connections.test",
+        "connections.authorize",
         "connections.openWebhook",
         "connections.closeWebhook",
         "subscriptions.create",

@@ -17,8 +17,8 @@ import pytest
 from engine.api.app import create_app
 from engine.bootstrap import open_engine
 from engine.cases.sandbox import running
-from engine.events.message import LARGEST_MESSAGE
 from engine.runtime.execute import Engine
+from engine.runtime.message import LARGEST_MESSAGE
 from engine.settings import Settings, Storage
 from engine.telemetry.events import MessageEvent
 from engine.telemetry.lines import line_of

@@ -18,7 +18,7 @@ from engine.runtime import auth
 from engine.runtime.account import TOKEN
 from engine.runtime.clock import SystemClock
 from engine.runtime.execute import Engine
-from engine.runtime.token import token_record
+from engine.runtime.grant import token_record
 from engine.settings import Settings
 from engine.storage.ports import Store
 from tests.cases.recorded import case_of, cases, catalog, changed

@@ -9,7 +9,7 @@ import pytest
 
 from engine.cases.doubt import doubt_of
 from engine.events.interpret import Known
-from engine.events.message import Message
+from engine.runtime.message import Message
 from tests.events.messages import MADE, NOW, SECRET, SIGNED, message, signed, webhook
 
 BODY = {"id": 1}

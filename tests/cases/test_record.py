@@ -17,7 +17,7 @@ from engine.spec.source import read
 from tests.cases.recorded import cases, catalog, label, spec_text
 
 SINGLE = [case for case in cases() if len(case.turns) == 1 and case.turns[0].exchanges and case.turns[0].sent is None]
-ACCOUNT = ("config", "credentials", "token", "input")
+ACCOUNT = ("config", "credentials", "app", "token", "input")
 
 
 def _epoch(case: Case) -> float:

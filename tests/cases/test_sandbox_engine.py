@@ -21,9 +21,10 @@ from engine.model import Answer, Command
 from engine.runtime import auth
 from engine.runtime.account import TOKEN
 from engine.runtime.address import WEBHOOK
+from engine.runtime.apps import APP
 from engine.runtime.clock import SystemClock
 from engine.runtime.execute import Engine
-from engine.runtime.token import token_record
+from engine.runtime.grant import token_record
 from engine.settings import Settings
 from tests.cases.recorded import OURS, case_of, cases, catalog, label
 from tests.support.scene import connect
@@ -63,6 +64,8 @@ async def call(engine: Engine, case: Case, given: Mapping[str, Any]) -> Answer:
     )
     if "url" in given.get("webhook", {}):
         await engine.store.secrets.put(tenant, connection.connection_id, WEBHOOK, {"token": "a-newcomers-own-token"})
+    if "app" in given:
+        await engine.store.secrets.put(tenant, connection.connection_id, APP, given["app"])
     if "token" in given:
         account = await engine.accounts.open(connection)
         token = {**given["token"], "expiresAt": STILL_VALID}

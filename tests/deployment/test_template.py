@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.api.app import OPERATIONS
+from engine.api.operations import BRINGS
 from engine.settings import Settings
 from engine.storage.aws.tables import EXPIRES, TABLES, Table, definition
 from tests.house.source import ROOT
@@ -54,6 +55,7 @@ _OPERATORS = {"census.py"}
 """Reads whole tables for whoever moves them: an operator, with rights of his own."""
 _ACTION = re.compile(r" +- ((?:dynamodb|kms|logs|secretsmanager|sqs|sts|lambda|s3|iam):\S+)(?: +# (.+))?")
 _RESOURCES_OF = template()["Resources"]
+UNASKED = ("open", *BRINGS)
 
 
 @pytest.fixture(scope="module")
@@ -261,9 +263,9 @@ def test_public_are_the_routes_that_ask_for_no_caller_and_all_others_ask_for_iam
     public = {
         re.sub(r"^\w+ (/webhooks)/.+|^\w+ (/oauth/callback)$", _any, f"{one.method} {one.path}")
         for one in OPERATIONS
-        if one.access in ("open", "provider")
+        if one.access in UNASKED
     }
-    assert _routes() == {"$default": "AWS_IAM"} | dict.fromkeys(public | {"ANY /oauth/callback"}, "NONE")
+    assert _routes() == {"$default": "AWS_IAM"} | dict.fromkeys(public, "NONE")
 
 
 def _any(found: re.Match[str]) -> str:
@@ -273,7 +275,7 @@ def _any(found: re.Match[str]) -> str:
 def test_no_public_route_reaches_an_operation_that_asks_for_a_caller() -> None:
     public = [re.sub(r"\{\w+\+\}", ".+", key) for key, kind in _routes().items() if kind == "NONE"]
     patterns = [re.sub(r"\{\w+\}", "[^/]+", key.replace("ANY", r"\w+")) for key in public]
-    guarded = [f"{one.method} {one.path}" for one in OPERATIONS if one.access not in ("open", "provider")]
+    guarded = [f"{one.method} {one.path}" for one in OPERATIONS if one.access not in UNASKED]
     assert guarded
     assert [key for key in guarded if any(re.fullmatch(pattern, key) for pattern in patterns)] == []
 

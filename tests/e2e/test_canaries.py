@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -30,13 +31,25 @@ def canary(name: str) -> str:
     return f"{BEGINS.get(name, '')}canary-{name}-{'7f3a91Zq' * 4}"[:32]
 
 
+TOKENS = {"access_token": canary("access"), "refresh_token": canary("refresh"), "expires_in": 3600}
+CODE = canary("code")
+SENT = (canary("access"), canary("refresh"), CODE)
+
+
 def echo(seen: Seen) -> Reply:
     """All of the request as the provider's error: in the words that specs read messages and codes from, and beside."""
     said = " ".join([seen.target, seen.body.decode("utf-8", "replace"), *(f"{k}: {v}" for k, v in seen.pairs)])
     words = ("message", "error", "error_description", "return_message", "code", "code_message", "errorCode", "msg")
-    tree = {**dict.fromkeys(words, said), "errors": [{"message": said}], "said": said, "headers": dict(seen.pairs)}
+    is_token = b"grant_type" in seen.body
+    tree = {
+        **(TOKENS if is_token else {}),
+        **dict.fromkeys(words, said),
+        "errors": [{"message": said}],
+        "said": said,
+        "headers": dict(seen.pairs),
+    }
     headers = {"content-type": "application/json", "x-said": said.encode("ascii", "replace").decode()[:2000]}
-    return Reply(422 if len(said) % 2 else 200, headers, json.dumps(tree).encode())
+    return Reply(422 if len(said) % 2 and not is_token else 200, headers, json.dumps(tree).encode())
 
 
 @dataclass
@@ -71,6 +84,26 @@ def _secrets(integration: Integration) -> dict[str, str]:
     return {name: canary(name) for name in integration.form.credentials}
 
 
+def _app(integration: Integration) -> dict[str, str]:
+    """An app of the tenant's own, where there are apps; its id is no secret."""
+    if integration.app is None:
+        return {}
+    fields = integration.app.json_schema["properties"]
+    return {name: canary(name) if name in integration.app.secrets else f"fake-{name}" for name in fields}
+
+
+def _consent(client: httpx.Client, connection_id: str) -> None:
+    """The provider sends the person back with a code; its answer to that holds tokens."""
+    invited = client.post(f"/connections/{connection_id}/authorize").json()
+    state = parse_qs(urlsplit(invited["authorizationUrl"]).query)["state"][0]
+    client.get("/oauth/callback", params={"code": CODE, "state": state})
+
+
+def _all_secrets(integration: Integration) -> set[str]:
+    app = integration.app.secrets if integration.app is not None else frozenset()
+    return {canary(name) for name in {*integration.form.credentials, *app}}
+
+
 def _config(integration: Integration) -> dict[str, object]:
     """A case's own, without what the engine captures."""
     given = next(c.turns[0].given for c in cases() if c.integration_id == integration.integration_id)
@@ -80,14 +113,17 @@ def _config(integration: Integration) -> dict[str, object]:
 @pytest.mark.parametrize("integration_id", IDS)
 def test_no_credential_of_any_spec_comes_out(heard: Heard, integration_id: str):
     integration = catalog().integrations[integration_id]
-    secrets = _secrets(integration)
-    assert secrets, "a spec without a credential proves nothing here"
+    assert _all_secrets(integration), "a spec without a credential proves nothing here"
     with heard.client() as client:
         body = {"integrationId": integration_id, "name": "Canary", "config": _config(integration)}
-        made = client.post("/connections", json={**body, "credentials": secrets})
+        app = {"app": _app(integration)} if integration.app is not None else {}
+        made = client.post("/connections", json={**body, "credentials": _secrets(integration), **app})
         assert made.status_code == 200, made.text
         connection = made.json()["connectionId"]
         before = len(heard.provider.seen)
+        if made.json()["status"] == "inactive":
+            _consent(client, connection)
+            assert client.get(f"/connections/{connection}").json()["status"] == "active"
         for case in cases():
             turn = case.turns[0]
             if case.integration_id == integration_id and turn.has_result:
@@ -96,12 +132,13 @@ def test_no_credential_of_any_spec_comes_out(heard: Heard, integration_id: str):
         client.get(f"/connections/{connection}")
         client.get("/executions", params={"limit": 200, "integrationId": integration_id})
     assert len(heard.provider.seen) > before, "no call got as far as the provider"
-    assert leaks(b"\n".join(heard.said), *secrets.values()) == []
+    assert leaks(b"\n".join(heard.said), *_all_secrets(integration), *SENT) == []
 
 
 def test_the_process_and_its_files_hold_none_of_them(heard: Heard):
     """Log lines, figures, status and the database, after all calls above."""
-    every = {canary(name) for one in catalog().integrations.values() for name in one.form.credentials}
+    every = {secret for one in catalog().integrations.values() for secret in _all_secrets(one)}
+    every.update(SENT)
     with heard.client() as client:
         outlets = [client.get(path).content for path in ("/metrics", "/status", "/openapi.json", "/events")]
     assert leaks(b"\n".join(outlets), *every) == []

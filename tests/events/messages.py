@@ -10,8 +10,8 @@ from typing import Any
 
 from engine.catalog import Catalog, Webhook
 from engine.events.interpret import Known, Reading, interpret
-from engine.events.message import Message
 from engine.plugins import Declaration, Registry
+from engine.runtime.message import Message
 from tests.support.specs import ID, catalog, fields, secret, setting, spec
 
 NOW = 1_777_600_000.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.events.answer import render
 from engine.events.interpret import MOST_ITEMS
-from engine.events.message import Message
+from engine.runtime.message import Message
 from tests.events.messages import MADE, events, message, read, signed, webhook
 
 

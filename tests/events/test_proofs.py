@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from engine.events.message import Message
+from engine.runtime.message import Message
 from tests.events.messages import MADE, SECRET, SIGNED, compiled, message, read, signed, webhook, webhook_spec
 from tests.support.specs import ID
 

@@ -13,10 +13,11 @@ import pytest
 
 from engine.catalog import Catalog
 from engine.events.book import EventBook
-from engine.events.message import Message
-from engine.events.receive import Receipt, Receiver
+from engine.events.receipt import Receipt
+from engine.events.receive import Receiver
 from engine.model import Connection, Event
 from engine.runtime.address import WEBHOOK
+from engine.runtime.message import Message
 from engine.storage.ports import EventQuery, Store
 from engine.storage.sqlite import open_store
 from tests.events.messages import MADE, NOW, SECRET, compiled, signed, webhook_spec

@@ -52,7 +52,7 @@ class Place:
 async def placed(tmp_path: Path, auth: Auth) -> AsyncIterator[Place]:
     store = open_store(data_dir=tmp_path / "data")
     engine = SmallEngine(store)
-    engine.clock = SystemClock()  # type: ignore[assignment]
+    engine.clock = SystemClock()
     settings = Settings(public_url=URL, auth=auth)
     app = create_app(engine, settings, token_hashes=[hashlib.sha256(TOKEN.encode()).digest()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:

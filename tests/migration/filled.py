@@ -16,12 +16,15 @@ from engine.events import target
 from engine.events.book import EventBook
 from engine.events.spread import delivery_id
 from engine.events.target import SigningSecret, Target
+from engine.events.unfetched import Unfetched
 from engine.identity.tokens import TokenBook
 from engine.library import exact
 from engine.model import Connection, Delivery, Event, Execution, Subscription
 from engine.runtime import idempotency
 from engine.runtime.account import CREDENTIALS, TOKEN
 from engine.runtime.address import WEBHOOK
+from engine.runtime.agenda import Agenda
+from engine.runtime.apps import AppBook
 from engine.storage.ports import Arrival, DeliveryQuery, EventQuery, ExecutionQuery, Store
 from engine.storage.sqlite import open_store
 
@@ -59,6 +62,13 @@ async def fill(store: Store) -> None:
     book = TokenBook(store, clock)
     await book.create("orders", "token", ("execute",), ("shop-*",))
     await book.create("billing", "key", ("execute", "administer"), ("*",))
+    for number, name in enumerate(("crm-acme", "shipping-acme")):
+        await AppBook(store).put(name, {"clientId": f"fake-client-{number}", "clientSecret": "fake-client-secret"})
+    for number, tenant in enumerate(TENANTS):
+        await Agenda(store.state, clock).put("grant", tenant, f"{tenant}-c1", NOW + 60 * number)
+        waiting = replace(_event(tenant, 99), connection_id=f"{tenant}-c2")
+        await Unfetched(store, clock).put(waiting, "get_order", b'{"orderCode":"FAKE1"}')
+        await Agenda(store.state, clock).put("fetch", tenant, f"{tenant}-c2", NOW + 3600)
 
 
 async def _accounts(store: Store, tenant: str) -> None:
@@ -66,7 +76,8 @@ async def _accounts(store: Store, tenant: str) -> None:
         connection_id = f"{tenant}-c{number}"
         config = {"shopId": "885", "rate": Decimal("1.5"), "nested": [1, True, None, "ố"]}
         made = Connection(tenant, connection_id, "shipping-acme", "Main", config, "active", NOW + number, NOW + 9)
-        await store.connections.create(replace(made, last_error_at=NOW, last_error="refused", version=4 + number))
+        made = replace(made, last_error_at=NOW, last_error="refused", version=4 + number, route=f"route-{number}")
+        await store.connections.create(made)
         await store.secrets.put(tenant, connection_id, CREDENTIALS, {"token": f"{SECRET}-{tenant}-{number}"})
     await store.secrets.put(tenant, f"{tenant}-c1", TOKEN, {"access": "fake-access", "obtainedAt": 1})
     await store.secrets.put(tenant, f"{tenant}-c1", WEBHOOK, {"secret": "fake-webhook-secret"})
@@ -177,6 +188,13 @@ async def seen(store: Store) -> dict[str, Any]:
         )
         for one in await book.tokens()
     ]
+    told["apps"] = await AppBook(store).apps()
+    told["waiting"] = [
+        replace(one, version=0)
+        for tenant in TENANTS
+        for one in await Unfetched(store, clock).of(tenant, f"{tenant}-c1")
+    ]
+    told["agenda"] = {key: record.value async for key, record in store.census.records("agenda:")}
     return told
 
 

@@ -16,6 +16,8 @@ from engine.identity.tokens import TokenBook
 from engine.migration.move import Move
 from engine.migration.report import Progress
 from engine.runtime.account import CREDENTIALS
+from engine.runtime.agenda import Agenda
+from engine.runtime.apps import AppBook
 from engine.storage.ports import ExecutionQuery, Store
 from engine.storage.sqlite import DATABASE_FILE
 from engine.storage.sqlite.connect import PATIENCE_SECONDS
@@ -49,8 +51,17 @@ async def test_the_target_is_the_same_to_every_reader_and_the_report_counts_it(p
             "answers": 4,
             "messages known": 2,
             "tokens": 2,
+            "apps": 2,
+            "events to fill in": 2,
+            "due": 4,
         }.items()
     }
+
+
+async def test_what_is_due_is_taken_in_the_target(pair: list[Store]) -> None:
+    await move(pair[0], pair[1]).run()
+    (taken,) = await Agenda(pair[1].state, clock).due(8)
+    assert (taken.kind, taken.tenant_id, taken.connection_id) == ("grant", "shop-a", "shop-a-c1")
 
 
 async def test_what_limits_and_circuits_know_stays_behind(pair: list[Store]) -> None:
@@ -142,6 +153,9 @@ async def _go_on(source: Store) -> None:
     await source.connections.delete("shop-b", "shop-b-c1")
     await source.deliveries.forget_connection("shop-b", "shop-b-c1")
     await TokenBook(source, clock).revoke("orders")
+    await AppBook(source).put("crm-acme", {"clientId": "fake-client-0", "clientSecret": "fake-client-secret-new"})
+    await AppBook(source).remove("shipping-acme")
+    await Agenda(source.state, clock).forget("grant", "shop-b", "shop-b-c1")
     await source.state.put("webhook:shop-b:c1:new", b"01NEW", expected=0, ttl_seconds=60)
 
 

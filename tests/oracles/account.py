@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.bootstrap import open_engine, open_registry
 from engine.events.interpret import Known, Reading, interpret
-from engine.events.message import Message
 from engine.locations import schemas_dir, specs_dir
 from engine.model import Answer, Command, Connection
+from engine.runtime import auth
+from engine.runtime.account import TOKEN
 from engine.runtime.execute import Engine
+from engine.runtime.grant import token_record
+from engine.runtime.message import Message
 from engine.settings import Settings
 from engine.spec.load import load_catalog
 from tests.support.scene import TENANT, Stillstand, connect
@@ -41,6 +44,11 @@ class Account:
     def sent(self) -> Seen:
         """The last request that reached the provider."""
         return self._upstream.seen[-1]
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """Every request that reached the provider, in order."""
+        return self._upstream.seen
 
     def call(self, action_id: str, given: Mapping[str, Any], answer: Handler | None = None) -> Answer:
         """A call whose requests the provider answers with `answer`; left out, as it answered before."""
@@ -76,9 +84,17 @@ class Account:
 
 @contextmanager
 def account(
-    folder: Path, integration_id: str, *, config: Mapping[str, Any], credentials: Mapping[str, Any]
+    folder: Path,
+    integration_id: str,
+    *,
+    config: Mapping[str, Any],
+    credentials: Mapping[str, Any],
+    token: Mapping[str, Any] | None = None,
 ) -> Iterator[Account]:
-    """An account at `specs/<integration_id>` with an engine that keeps its data in `folder`."""
+    """An account at `specs/<integration_id>` with an engine that keeps its data in `folder`.
+
+    `token`: what a consent has left, as it is stored.
+    """
     catalog = load_catalog([specs_dir() / integration_id], open_registry(), schemas_dir())
     clock, upstream = Stillstand(), Upstream(lambda _seen: Reply())
     with asyncio.Runner() as runner:
@@ -86,8 +102,16 @@ def account(
         upstreams = {integration_id: upstream.origin}
         engine = runner.run(open_engine(Settings(data_dir=folder), catalog=catalog, clock=clock, upstreams=upstreams))
         connection = runner.run(connect(engine, integration_id, config=config, credentials=credentials))
+        if token is not None:
+            runner.run(_grant(engine, connection, token))
         try:
             yield Account(runner, engine, clock, upstream, connection)
         finally:
             runner.run(engine.close())
             runner.run(upstream.hang_up())
+
+
+async def _grant(engine: Engine, connection: Connection, token: Mapping[str, Any]) -> None:
+    opened = await engine.accounts.open(connection)
+    kept = token_record(opened, auth.choose(opened), token, engine.clock.now())
+    await engine.store.secrets.put(connection.tenant_id, connection.connection_id, TOKEN, kept)

@@ -21,8 +21,8 @@ from engine.cases.model import WebhookCase
 from engine.cases.read import read_webhook_cases
 from engine.catalog import Catalog
 from engine.events.interpret import Known, interpret
-from engine.events.message import Message
 from engine.locations import schemas_dir, specs_dir
+from engine.runtime.message import Message
 from engine.spec.load import load_catalog
 from tests.oracles.account import Account, account
 from tests.support.upstream import answer

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import SpecError
 from engine.events.endpoint import Endpoints
 from engine.library import exact
+from tests.events.app_messages import CONSENT, PRIVATE, app_spec
 from tests.support.scene import TENANT, Scene, running
 from tests.support.specs import action, catalog, fields, spec, text
 
@@ -33,7 +34,7 @@ def told(scene: Scene) -> Any:
 async def test_the_address_is_told_from_its_opening_to_its_closing(tmp_path: Path) -> None:
     """Also by a process that has had the account in memory all the time."""
     async with running(tmp_path, spec(PAY, webhooks=WEBHOOKS), settings={"public_url": PUBLIC}) as scene:
-        endpoints = Endpoints(scene.engine.catalog, scene.engine.store, PUBLIC)
+        endpoints = Endpoints(scene.engine)
         ids = (TENANT, scene.connection.connection_id)
 
         assert (await scene.call("pay")).success
@@ -62,8 +63,16 @@ async def test_a_check_may_ask_for_it(tmp_path: Path) -> None:
         refused = await scene.call("pay")
         assert refused.error is not None
         assert (refused.error.code, refused.error.message) == ("INVALID_INPUT", "input: open the webhook first")
-        await Endpoints(scene.engine.catalog, scene.engine.store, PUBLIC).open(TENANT, scene.connection.connection_id)
+        await Endpoints(scene.engine).open(TENANT, scene.connection.connection_id)
         assert (await scene.call("pay")).success
+
+
+async def test_the_address_of_an_app_is_always_known(tmp_path: Path) -> None:
+    one = {**app_spec(), "actions": [PAY], "auth": [{**PRIVATE, "needs": ["privateToken"]}, CONSENT]}
+    given = {"privateToken": "fake-private-0000"}
+    async with running(tmp_path, one, credentials=given, settings={"public_url": PUBLIC}) as scene:
+        assert (await scene.call("pay")).success
+        assert told(scene) == f"{PUBLIC}/webhooks/apps/{one['integrationId']}"
 
 
 def test_without_webhooks_there_is_no_such_name(tmp_path: Path) -> None:

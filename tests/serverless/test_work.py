@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.events.deliver import Deliverer, Pace
+from engine.runtime.agenda import Agenda
 from engine.runtime.transport import HttpTransport
 from tests.events.delivering import Place, event, placed, status
 from tests.serverless.runtime import FunctionFailed, Lambda, running
@@ -66,6 +67,17 @@ async def test_what_failed_is_tried_again_by_a_later_call(place, tmp_path):
         await asyncio.sleep(max(0.0, waiting.due_at - time.time()) + 0.05)
         assert await calling(function, SCHEDULE) == {"idle": True}
         await place.all_are("delivered", 1)
+
+
+async def test_the_schedule_does_what_is_due_for_connections(place, tmp_path):
+    await Agenda(place.store.state, time.time).put("grant", "acme", "gone", time.time() - 1)
+    await Agenda(place.store.state, time.time).put("grant", "acme", "later", time.time() + 3600)
+    with running(HANDLER, tmp_path, environment(place)) as function:
+        assert await calling(function, messages("m1")) == {"batchItemFailures": []}
+        assert len(await place.store.state.find("agenda:")) == 2
+        assert await calling(function, SCHEDULE, seconds=120.0) == {"idle": True}
+    ((left, _),) = await place.store.state.find("agenda:")
+    assert left == "agenda:grant:acme:later"
 
 
 async def test_a_function_that_is_nearly_over_takes_nothing_new_but_ends_what_it_took(place, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.catalog import Integration
 from engine.diagnostics import Diagnostic
-from engine.plugins import Declaration, Registry, SignInput
+from engine.plugins import Declaration, Registry, SignInput, TokenState
 from engine.spec.load import compile_text
 
 FILE = "spec.yaml"
@@ -19,9 +19,14 @@ def sign(given: SignInput) -> str:
     return given.text.decode()
 
 
+def refresh(given: TokenState) -> None:
+    del given
+
+
 def registry() -> Registry:
     made = Registry()
     made.add(Declaration("signer", "acme_mac"), sign, "acme.py")
+    made.add(Declaration("refresher", "acme_refresh"), refresh, "acme.py")
     return made
 
 

@@ -46,6 +46,40 @@ def with_login(**parts: Any) -> dict[str, Any]:
     return with_method(login(token={"access": "body.t"}, **parts), authType="custom")
 
 
+def consenting(app: Any = None, actions: Any = None, **parts: Any) -> dict[str, Any]:
+    """A spec whose one method asks for consent; a None takes a part away."""
+    one = {
+        "method": "oauth",
+        "type": "oauth2",
+        "authorize": {"url": "https://api.acme.example/authorize"},
+        "exchange": {"request": {"path": "/token"}},
+        **parts,
+    }
+    form = fields((), shop=setting(), account=setting(readOnly=True))
+    app = fields(("clientId",), clientId=setting()) if app is None else app
+    kept = [{key: part for key, part in one.items() if part is not None}]
+    return spec(*(actions or []), configSchema=form, app=app, auth=kept, authType="oauth2")
+
+
+def to_app(typed: bool = False, auth: Any = None, **parts: Any) -> dict[str, Any]:
+    """A spec whose messages come to its app; a None takes a part away."""
+    block = {
+        "scope": "app",
+        "route": {"value": "body.shop", "equals": "config.shop" if typed else "config.account"},
+        "verify": [{"scheme": "equals", "given": "headers.token", "key": "{{ app.clientSecret }}"}],
+        "events": [{"type": "parcel.seen"}],
+        **parts,
+    }
+    app = fields(("clientId", "clientSecret"), clientId=setting(), clientSecret=secret())
+    made = {**consenting(app=app), "webhooks": {key: part for key, part in block.items() if part is not None}}
+    return made if auth is None else {**made, "auth": auth}
+
+
+def subscribing(**parts: Any) -> dict[str, Any]:
+    create = {"request": {"method": "POST", "path": "/hooks"}, "capture": {"hookId": "body.id"}}
+    return with_webhooks(subscribe={"create": create, **parts})
+
+
 def with_webhooks(**parts: Any) -> dict[str, Any]:
     return spec(webhooks={"verify": [PROOF], "events": [{"type": "parcel.seen"}], **parts})
 
@@ -99,6 +133,7 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("NAME010", '"config.gone"', spec(hosts=["api.acme.example", "config.gone"])),
     ("NAME010", '"gone"', with_login(capture={"gone": "body.a"})),
     ("NAME011", '"acme_mca"', with_method(method(sign={"plugin": "acme_mca", "put": "header.X"}))),
+    ("NAME012", '"acme_rfresh"', consenting(refresh={"plugin": "acme_rfresh"})),
     ("SPEC061", '"//evil.test/x"', spec(action(request=request(path="//evil.test/x")))),
     ("SPEC062", '"/x?a=1"', spec(action(request=request(path="/x?a=1")))),
     ("SPEC062", '"/x/{{ call.id }}#top"', spec(action(request=request(path="/x/{{ call.id }}#top")))),
@@ -122,13 +157,63 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("SPEC077", '"token"', with_method(method(), method())),
     ("SPEC077", '"put"', spec(action(output={}, steps=[step("put"), step("put")]))),
     ("SPEC080", '"shop"', with_login(capture={"shop": "body.a"})),
+    ("SPEC080", '"shop"', consenting(callback={"capture": {"shop": "query.shop"}})),
+    ("SPEC080", '"shop"', with_method(method(), test={"action": "quote", "capture": {"shop": "body.shop"}})),
+    ("SPEC081", '"exchange"', consenting(authorize=None)),
+    ("SPEC081", '"callback"', with_method(method(callback={"capture": {"account": "query.id"}}))),
+    ("SPEC081", '"token"', with_method(method(token={"access": "body.t"}))),
+    ("SPEC081", '"capture"', with_method(method(capture={"account": "body.id"}))),
+    ("SPEC081", '"errors"', with_method(method(errors=[{"status": 400, "code": "REAUTH_REQUIRED"}]))),
+    ("SPEC081", '"scopes"', with_method(method(scopes={"request": ["read"]}))),
+    ("SPEC082", '"oauth2"', consenting(authorize=None, exchange=None)),
+    ("SPEC082", '"authorize"', consenting(exchange=None)),
+    ("SPEC082", '{', consenting(exchange={"request": {"method": "POST"}})),
+    ("SPEC082", '{', consenting(revoke={"request": {"method": "POST"}})),
+    ("SPEC082", '"refresh"', with_login(refresh={"request": {"path": "/again", "json": {}}})),
+    ("SPEC083", '{', consenting(app=fields((), id=setting()),
+        exchange={"request": {"path": "/token", "json": {}}}, refresh={"request": {"path": "/again", "json": {}}})),
+    ("SPEC083", '{', consenting(app=fields((), id=setting()),
+        authorize={"url": "https://api.acme.example/a", "params": {"client_id": "{{ app.id }}"}},
+        refresh={"request": {"path": "/again", "json": {}}})),
+    ("SPEC084", '"wirte"', consenting(
+        scopes={"request": ["read", "write"]}, actions=[action(needsScopes=["read", "wirte"])])),
     ("SPEC085", '{', with_webhooks(verify=[PROOF, PROOF])),
     ("SPEC085", '{', with_webhooks(events=[{"type": "parcel.seen"}, {"ignore": True}])),
     ("SPEC086", '"{{ request.query.key }}"', with_webhooks(verify=[{**PROOF, "key": "{{ request.query.key }}"}])),
     ("SPEC086", '"{{ webhook.url }}"', with_webhooks(verify=[{**PROOF, "key": "{{ webhook.url }}"}])),
+    ("SPEC086", '"{{ app.clientId }}"', to_app(
+        verify=[{"scheme": "equals", "given": "headers.token", "key": "{{ app.clientId }}"}])),
+    ("SPEC087", '"fetch"', with_webhooks(events=[{"ignore": True, "fetch": {"action": "quote"}}])),
     ("SPEC087", '"data"', with_webhooks(events=[{"ignore": True, "data": {"code": "body.code"}}])),
     ("SPEC088", '"{{ request.json }}"', with_webhooks(verify=[{**MAC, "text": "{{ request.json }}"}])),
     ("SPEC088", '"a{{ request.form }}"', with_webhooks(verify=[{**MAC, "text": "a{{ request.form }}"}])),
+    ("SPEC089", '{', {**consenting(
+        app=fields(("clientId", "clientSecret"), clientId=setting(), clientSecret=secret()),
+        exchange={"request": {"url": "{{ config.shop }}/token"}}, refresh={"request": {"path": "/again", "json": {}}}),
+        "hosts": ["api.acme.example", "config.shop"]}),
+    ("SPEC068", '"book"', {**with_webhooks(events=[{"type": "parcel.seen", "fetch": {"action": "book"}}]),
+        "actions": [action(), action("book", "write")]}),
+    ("NAME009", '"quotes"', with_webhooks(events=[{"type": "parcel.seen", "fetch": {"action": "quotes"}}])),
+    ("NAME010", '"config.acount"', to_app(route={"value": "body.shop", "equals": "config.acount"})),
+    ("NAME001", 'config', to_app(read={"shop": "config.shop"})),
+    ("NAME001", 'credentials', to_app(
+        verify=[{"scheme": "equals", "given": "headers.token", "key": "{{ credentials.apiKey }}"}])),
+    ("NAME002", 'webhook.token', to_app(
+        verify=[{"scheme": "sha256", "given": "headers.token", "text": "{{ webhook.token }}{{ app.clientSecret }}"}])),
+    ("NAME002", 'webhook.captured.hokId', subscribing(
+        delete={"request": {"method": "DELETE", "path": "/hooks/{{ webhook.captured.hokId }}"}})),
+    ("NAME002", 'webhook.topic', subscribing(
+        renew={"request": {"method": "PUT", "path": "/hooks", "json": {"about": "{{ webhook.topic }}"}}})),
+    ("NAME001", 'credentials', subscribing(
+        renew={"request": {"method": "PUT", "path": "/hooks", "json": {"key": "{{ credentials.apiKey }}"}}})),
+    ("SPEC120", '"route"', with_method(
+        method(), webhooks={"verify": [PROOF], "events": [{"type": "parcel.seen"}],
+                            "route": {"value": "body.shop", "equals": "config.account"}})),
+    ("SPEC121", '"config.shop"', to_app(typed=True)),
+    ("SPEC121", '"config.account"', to_app(auth=[{
+        **consenting()["auth"][0], "callback": {"capture": {"account": "query.account"}}}])),
+    ("SPEC122", '"until"', subscribing(
+        renew={"request": {"method": "PUT", "path": "/hooks"}, "capture": {"hookId": "body.id", "until": "body.u"}})),
     ("SPEC090", '"text"', {**spec(action(outputSchema={"$ref": "#/$defs/s"})), "$defs": {"s": "text"}}),
     ("SPEC091", '"(?=a)"', spec(action(inputSchema=fields(x=text(pattern="(?=a)"))))),
     ("SPEC091", '"[a"', spec(configSchema=fields(("apiKey",), apiKey=secret(), shop=setting(pattern="[a")))),
@@ -161,7 +246,8 @@ def test_the_mistake_gives_this_diagnostic_alone_at_its_place(code: str, mark: s
 def test_no_code_of_the_builder_is_without_a_case() -> None:
     """SPEC078, 079, 095, 096 and 097 are about files: they have tests of their own below."""
     files = {"SPEC078", "SPEC079", "SPEC095", "SPEC096", "SPEC097"}
-    mine = {code for code in CODES if code[:4] in ("EXPR", "NAME") or "SPEC060" <= code <= "SPEC099"}
+    of_webhooks = {"SPEC120", "SPEC121", "SPEC122"}
+    mine = {code for code in CODES if code[:4] in ("EXPR", "NAME") or "SPEC060" <= code <= "SPEC099"} | of_webhooks
     assert {code for code, *_ in MISTAKES} == mine - files
 
 

@@ -12,6 +12,20 @@ from engine.bootstrap import open_registry
 from engine.diagnostics import Diagnostic
 from engine.plugins import Registry
 from spec_lint.collect import collect
+from tests.cases.consenting import (
+    APP,
+    HELD,
+    NOW,
+    SHOP,
+    consent_case,
+    denied_case,
+    errand_case,
+    quoting,
+    refreshing,
+    shop_spec,
+    telling_spec,
+    token_answer,
+)
 from tests.cases.written import case, chain, exchange, turn
 from tests.support.specs import ID, action, fields, spec, text, whole
 
@@ -219,3 +233,65 @@ def test_where_the_message_stands_is_held_against_the_refusals_that_were_recorde
     assert "body.msg" in finding.hint
     assert found(tmp_path / "2", "ERR009", one, *refused) == []
     assert found(tmp_path / "3", "ERR009", one, case("well", exchange("quote"), result={"got": {}})) == []
+
+
+HOLDING: dict[str, Any] = {"app": APP, "config": {"shop": SHOP}, "token": {"access": "fake-access-0000"}}
+CALL = case("a call", quoting(0), given=HOLDING, result={"got": {"n": 0}})
+
+
+def test_a_consent_is_shown_given_denied_and_where_it_is_signed_forged(tmp_path: Path) -> None:
+    call, shop = CALL, shop_spec(revoke=None)
+    ((marked, one),) = found(tmp_path / "1", "COV013", shop, call)
+    assert marked == '"authorize"'
+    assert one.message.split("; ") == [
+        "no case shows somebody consent",
+        "no case shows somebody not consent",
+        "in no case is the callback tampered with",
+    ]
+    untouched = consent_case(tamper=None)
+    (only,) = found(tmp_path / "2", "COV013", shop, call, untouched, denied_case())
+    assert only[1].message == "in no case is the callback tampered with"
+    assert found(tmp_path / "3", "COV013", shop, call, consent_case(), denied_case()) == []
+    unsigned = shop_spec(revoke=None, callback=None)
+    plain = consent_case(tamper=None, authorize=None)
+    assert found(tmp_path / "4", "COV013", unsigned, call, plain, denied_case()) == []
+
+
+def test_a_token_is_shown_renewed_and_ended_where_the_provider_renews_tokens(tmp_path: Path) -> None:
+    given = {"now": NOW, "app": APP, "config": {"shop": SHOP}, "token": HELD}
+    renewed = case("renewed", refreshing(), quoting(1), given=given, result={"got": {"n": 1}})
+    over = refreshing(400, {"error": "invalid_grant"})
+    ended = case("ended", over, given=given, error={"code": "REAUTH_REQUIRED"})
+    shop = shop_spec(revoke=None)
+    (only,) = found(tmp_path / "1", "COV014", shop, renewed)
+    assert (only[0], only[1].message) == ('"oauth"', "no case shows that its token can't be renewed")
+    (only,) = found(tmp_path / "2", "COV014", shop, ended, consent_case())
+    assert only[1].message == "no case shows its token renewed"
+    assert found(tmp_path / "3", "COV014", shop, renewed, ended) == []
+    forever = token_answer()
+    del forever["refresh_token"]
+    consent = consent_case(tamper=None, result={})
+    consent["exchanges"][0]["answer"]["json"] = forever
+    call = case(
+        "a call", quoting(0), given={**given, "token": {"access": "fake-access-0000"}}, result={"got": {"n": 0}}
+    )
+    assert found(tmp_path / "4", "COV014", shop, call, consent) == []
+
+
+def test_each_request_of_the_engine_s_own_is_shown_by_an_errand(tmp_path: Path) -> None:
+    hints = [(marked, one.hint) for marked, one in found(tmp_path / "1", "COV015", telling_spec(), CALL)]
+    assert hints == [
+        ('"revoke"', "write an `- errand:` case with does: revoke"),
+        ('"create"', "write an `- errand:` case with does: subscribe"),
+        ('"delete"', "write an `- errand:` case with does: unsubscribe"),
+    ]
+    errands = [errand_case(does) for does in ("revoke", "subscribe", "unsubscribe")]
+    assert found(tmp_path / "2", "COV015", telling_spec(), CALL, *errands) == []
+    failing = [{**errands[0], "exchanges": []}, *errands[1:]]
+    assert [marked for marked, _ in found(tmp_path / "3", "COV015", telling_spec(), CALL, *failing)] == ['"revoke"']
+
+
+def test_what_is_wrong_in_a_consent_or_an_errand_is_told_at_its_name(tmp_path: Path) -> None:
+    wrong = [consent_case(result={"status": "error"}), errand_case(result={"captured": {"watchId": "8"}})]
+    marked = [marked for marked, _ in found(tmp_path, "COV008", telling_spec(), CALL, *wrong)]
+    assert marked == ['"a shop connects"', '"subscribe it"']

@@ -103,8 +103,10 @@ def test_every_query_and_template_has_the_text_that_stands_at_its_place(place: s
         value: Any = whole.source.value
         for step in whole.findings.written_at(one.path):
             value = value[step]
-        # What pagination writes into a request stands where the spec asked for that.
-        assert str(value) == one.text or one.text in ("{{ page.limit }}", "{{ page.cursor }}")
+        # What pagination writes into a request stands where the spec asked for that, the standard form of a token
+        # request where the spec leaves it to the engine.
+        is_made = isinstance(value, dict) or one.text in ("{{ page.limit }}", "{{ page.cursor }}")
+        assert str(value) == one.text or is_made
 
 
 SPEC = """\

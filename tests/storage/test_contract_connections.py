@@ -37,6 +37,26 @@ async def test_the_same_id_can_not_be_created_twice_but_two_tenants_may_share_it
     assert await store.connections.get("tenant-a", "c1") == connection()
 
 
+async def test_a_route_finds_the_connections_of_all_tenants_that_have_it_now_and_no_other(store: Store):
+    await store.connections.create(connection(1, route="r1"))
+    await store.connections.create(connection(2, tenant_id="tenant-b", route="r1"))
+    await store.connections.create(connection(3, route="r2"))
+    await store.connections.create(connection(4))
+
+    async def found(route: str, limit: int = 10) -> set[tuple[str, str]]:
+        return {(one.tenant_id, one.connection_id) for one in await store.connections.routed(route, limit)}
+
+    assert await found("r1") == {("tenant-a", "c1"), ("tenant-b", "c2")}
+    assert len(await found("r1", 1)) == 1
+    assert [await found(route) for route in ("r", "R1", "r1 ", "r3", "c1")] == [set()] * 5
+    await store.connections.update(connection(1, route="r2"))
+    await store.connections.update(connection(3))
+    assert await store.connections.delete("tenant-b", "c2")
+    assert (await found("r1"), await found("r2")) == (set(), {("tenant-a", "c1")})
+    (moved,) = await store.connections.routed("r2", 10)
+    assert moved == connection(1, route="r2", version=2)
+
+
 async def test_lists_are_newest_first_and_filtered(store: Store):
     await store.connections.create(connection(1, integration_id="i1"))
     await store.connections.create(connection(3, integration_id="i2", status="error"))

@@ -53,6 +53,9 @@ class Stillstand:
     def hex(self) -> str:
         return SystemClock().hex()
 
+    def secret(self) -> str:
+        return SystemClock().secret()
+
     def fraction(self) -> float:
         return self.jitter
 

@@ -122,6 +122,26 @@ def login_spec(*actions: Mapping[str, Any], **of_method: Any) -> dict[str, Any]:
     return spec(*actions, configSchema=form, auth=[method], authType="custom")
 
 
+def consent_spec(*actions: Mapping[str, Any], **of_method: Any) -> dict[str, Any]:
+    """A provider that wants a person's consent, in the standard forms. A None takes a part of the method away."""
+    method = {
+        "method": "oauth",
+        "type": "oauth2",
+        "authorize": {"url": f"https://{HOST}/authorize"},
+        "exchange": {"request": {"path": "/token"}},
+        "errors": [{"status": 400, "when": "body.error == 'invalid_grant'", "code": "REAUTH_REQUIRED"}],
+        "apply": {"headers": {"Authorization": "Bearer {{ token.access }}"}},
+        **of_method,
+    }
+    return spec(
+        *actions,
+        configSchema=fields((), shop=setting(), theme=setting(), region=setting(readOnly=True), session=secret()),
+        app=fields(("clientId", "clientSecret"), clientId=setting(), clientSecret=secret()),
+        auth=[{key: part for key, part in method.items() if part is not None}],
+        authType="oauth2",
+    )
+
+
 def catalog(folder: Path, *specs: Mapping[str, Any], registry: Registry | None = None) -> Catalog:
     """The specs written below `folder` and compiled as the product does it."""
     for one in specs:

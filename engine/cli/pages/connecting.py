@@ -9,9 +9,13 @@ from engine.cli.pages.fields import description_of, type_of
 from engine.cli.pages.markdown import code, heading, plain, table
 from engine.cli.pages.subject import Subject
 
+_APP = "What the operator stores once (`integrations apps set`), or a tenant gives with a connection for its own app."
+
 
 def connecting(subject: Subject) -> list[str]:
     lines = [*heading(2, "Connecting"), *_form(subject.spec["configSchema"])]
+    if "app" in subject.spec:
+        lines += [*heading(3, "The app"), _APP, "", *_form(subject.spec["app"])]
     lines += [*_methods(subject), *_hosts(subject), *_test(subject.spec.get("test"))]
     return lines
 
@@ -57,7 +61,7 @@ def _sends(block: Mapping[str, Any]) -> Iterator[str]:
 
 def refreshes(block: Mapping[str, Any]) -> bool:
     """Does the method get a new token without a person?"""
-    return "refresh" in block or "obtain" in block
+    return any(key in block for key in ("obtain", "exchange", "refresh"))
 
 
 def _hosts(subject: Subject) -> list[str]:

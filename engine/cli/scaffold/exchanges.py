@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from engine.cli.scaffold.consents import consent_cases
 from engine.cli.scaffold.plan import EXAMPLE_ID, Plan, spaced
 
 _UNKNOWN_ID = "9999"
@@ -16,6 +17,8 @@ def account(plan: Plan, *, refused: bool = False) -> dict[str, dict[str, str]]:
     fake = f"fake-{plan.integration_id}-{'refused' if refused else 'key'}-0000"
     if plan.auth == "basic":
         return {"config": {"username": "fake-user"}, "credentials": {"password": fake}}
+    if plan.auth == "oauth2":
+        return {"config": {}}
     return {"credentials": {"apiKey" if plan.auth == "api_key" else "accessToken": fake}}
 
 
@@ -51,6 +54,15 @@ def example_cases(plan: Plan) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def example_consents(plan: Plan) -> list[dict[str, Any]]:
+    """How an account is connected, and what becomes of its token."""
+    success = example_cases(plan)[0]
+    (exchange,) = success["exchanges"]
+    expect = {**exchange["expect"], "headers": {"Authorization": "Bearer fake-access-0001"}}
+    renewed = {**success, "exchanges": [{**exchange, "expect": expect}]}
+    return consent_cases(plan, _SOURCE, renewed)
+
+
 def _case(
     plan: Plan,
     name: str,
@@ -72,10 +84,17 @@ def _case(
         "action": plan.action,
         "source": _SOURCE,
         "unconfirmed": True,
-        "given": {**account(plan, refused=is_refused), "input": given},
+        "given": {**_given(plan, refused=is_refused), "input": given},
         "exchanges": [{"expect": expect, "answer": answer}],
         **outcome,
     }
+
+
+def _given(plan: Plan, *, refused: bool) -> dict[str, Any]:
+    """The account of a case; one that was connected by consent has a token."""
+    if plan.auth != "oauth2":
+        return account(plan, refused=refused)
+    return {"token": {"access": f"fake-access-{'refused-0000' if refused else '0000'}"}}
 
 
 def _header(plan: Plan) -> str:
@@ -83,6 +102,8 @@ def _header(plan: Plan) -> str:
 
 
 def _signed_in(plan: Plan, *, refused: bool) -> str:
+    if plan.auth == "oauth2":
+        return f"Bearer {_given(plan, refused=refused)['token']['access']}"
     made = account(plan, refused=refused)
     if plan.auth == "basic":
         pair = f"{made['config']['username']}:{made['credentials']['password']}"

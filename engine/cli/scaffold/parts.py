@@ -11,7 +11,7 @@ from typing import Any
 from engine.cases.write import scalar, yaml_of
 from engine.cli.scaffold.plan import EXAMPLE_ID, Plan, spaced
 
-AUTH_TYPES: Mapping[str, str] = {"api_key": "api_key", "bearer": "api_key", "basic": "basic"}
+AUTH_TYPES: Mapping[str, str] = {"api_key": "api_key", "bearer": "api_key", "basic": "basic", "oauth2": "oauth2"}
 """The kinds of credentials that there are parts for, and the authType that each makes."""
 
 _WRITES: Mapping[str, tuple[str, str]] = {
@@ -39,6 +39,12 @@ def filled(name: str, parts: Mapping[str, str]) -> str:
 
 
 def spec_parts(plan: Plan) -> dict[str, str]:
+    words = {
+        "id": plan.integration_id,
+        "header": plan.header,
+        "prefix": plan.before_key,
+        "baseUrl": plan.base_url,
+    }
     return {
         "category": plan.category,
         "name": scalar(plan.name),
@@ -47,7 +53,8 @@ def spec_parts(plan: Plan) -> dict[str, str]:
         "form": _template(f"form_{plan.auth}.yaml").rstrip("\n"),
         "baseUrl": scalar(plan.base_url),
         "host": plan.host,
-        "auth": filled(f"auth_{plan.auth}.yaml", {"header": plan.header, "prefix": plan.before_key}).rstrip("\n"),
+        "auth": filled(f"auth_{plan.auth}.yaml", words).rstrip("\n"),
+        "app": filled("app_oauth2.yaml", words) if plan.auth == "oauth2" else "",
         "refusal": plan.refusal[0],
         "refusalCode": plan.refusal[1],
         "test": _test(plan),

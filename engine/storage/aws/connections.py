@@ -6,6 +6,7 @@ written in one transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -63,6 +64,20 @@ class AwsConnections:
         )
         owners = [text_of(item, "tenantId") for item in found["Items"]]
         return await self.get(owners[0], connection_id) if len(owners) == 1 and owners[0] is not None else None
+
+    async def routed(self, route: str, limit: int) -> list[Connection]:
+        """The index may lag behind, so each is read from the table."""
+        found = await self._aws.dynamodb(
+            "query",
+            TableName=_TABLE,
+            IndexName=CONNECTIONS.indexes[1].name,
+            KeyConditionExpression="routeKey = :route",
+            ExpressionAttributeValues={":route": text(f"ROUTE#{route}")},
+            Limit=limit,
+        )
+        keys = [(item["PK"]["S"], item["SK"]["S"]) for item in found["Items"]]
+        read = await asyncio.gather(*(self.get(pk.partition("#")[2], sk.partition("#")[2]) for pk, sk in keys))
+        return [one for one in read if one is not None and one.route == route]
 
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
@@ -143,11 +158,16 @@ def _item(connection: Connection) -> Item:
             lastErrorAt=maybe_number(connection.last_error_at),
             lastError=maybe_text(connection.last_error),
             version=number(connection.version),
+            route=maybe_text(connection.route),
+            routeKey=maybe_text(connection.route and f"ROUTE#{connection.route}"),
         ),
     }
 
 
-_CHANGING: Final = ("name", "config", "status", "updatedAt", "lastTestedAt", "lastErrorAt", "lastError", "version")
+_CHANGING: Final = (
+    *("name", "config", "status", "updatedAt", "lastTestedAt", "lastErrorAt", "lastError", "version"),
+    *("route", "routeKey"),
+)
 
 
 def _change(connection: Connection) -> dict[str, Any]:
@@ -180,4 +200,5 @@ def _connection(item: Mapping[str, Any]) -> Connection:
         last_error_at=float_of(item, "lastErrorAt"),
         last_error=text_of(item, "lastError"),
         version=whole_of(item, "version"),
+        route=text_of(item, "route"),
     )

@@ -2,6 +2,7 @@
 
     Integrations-Connections   TENANT#<tenant>       CONNECTION#<connection>
                                CONNECTION#<connection>  TENANT#<tenant>         whose it is, for who knows no tenant
+                               ROUTE#<route>  (index ConnectionsByRoute)        whom a message to an app is for
     Integrations-Executions    TENANT#<tenant>       EXEC#<time>#<execution>
     Integrations-Events        TENANT#<tenant>       EVENT#<time>#<event>
                                TENANT#<tenant>       EVENTID#<event>              where the event stands
@@ -48,7 +49,12 @@ class Table:
 
 
 CONNECTIONS: Final = Table(
-    "Integrations-Connections", (Index("ConnectionsByIntegration", "PK", "integrationKey"),), expires=False
+    "Integrations-Connections",
+    (
+        Index("ConnectionsByIntegration", "PK", "integrationKey"),
+        Index("ConnectionsByRoute", "routeKey", "SK", "KEYS_ONLY"),
+    ),
+    expires=False,
 )
 EXECUTIONS: Final = Table("Integrations-Executions", (Index("ExecutionsByConnection", "connectionKey", "timeKey"),))
 EVENTS: Final = Table("Integrations-Events")

@@ -14,15 +14,16 @@ from engine.storage.sqlite.database import Database, Row
 
 _COLUMNS: Final = (
     "tenant_id, connection_id, integration_id, name, config, status,"
-    " created_at, updated_at, last_tested_at, last_error_at, last_error, version"
+    " created_at, updated_at, last_tested_at, last_error_at, last_error, version, route"
 )
 _GET: Final = f"SELECT {_COLUMNS} FROM connections WHERE tenant_id = ? AND connection_id = ?"  # noqa: S608 - constants
 _LOCATE: Final = f"SELECT {_COLUMNS} FROM connections WHERE connection_id = ? LIMIT 2"  # noqa: S608 - constants
+_ROUTED: Final = f"SELECT {_COLUMNS} FROM connections WHERE route = ? LIMIT ?"  # noqa: S608 - constants
 _FIND: Final = f"SELECT {_COLUMNS} FROM connections WHERE tenant_id = ?"  # noqa: S608 - constants
-_CREATE: Final = f"INSERT INTO connections ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
+_CREATE: Final = f"INSERT INTO connections ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
 _UPDATE: Final = (
     "UPDATE connections SET name = ?, config = ?, status = ?, updated_at = ?, last_tested_at = ?, last_error_at = ?,"
-    " last_error = ?, version = version + 1 WHERE tenant_id = ? AND connection_id = ? AND version = ?"
+    " last_error = ?, route = ?, version = version + 1 WHERE tenant_id = ? AND connection_id = ? AND version = ?"
 )
 _DELETE: Final = "DELETE FROM connections WHERE tenant_id = ? AND connection_id = ?"
 
@@ -58,6 +59,9 @@ class SqliteConnections:
         rows = await self._database.read(_LOCATE, (connection_id,))
         return _connection(rows[0]) if len(rows) == 1 else None
 
+    async def routed(self, route: str, limit: int) -> list[Connection]:
+        return [_connection(row) for row in await self._database.read(_ROUTED, (route, limit))]
+
     async def find(
         self, tenant_id: str, integration_id: str | None = None, status: str | None = None
     ) -> list[Connection]:
@@ -70,11 +74,11 @@ class SqliteConnections:
         return [_connection(row) for row in rows]
 
     async def update(self, connection: Connection) -> Connection:
-        _, _, _, name, config, status, _, updated_at, *last, version = _values(connection)
+        _, _, _, name, config, status, _, updated_at, *last, version, route = _values(connection)
         key = (connection.tenant_id, connection.connection_id, version)
 
         def change(db: sqlite3.Connection) -> None:
-            if db.execute(_UPDATE, (name, config, status, updated_at, *last, *key)).rowcount != 1:
+            if db.execute(_UPDATE, (name, config, status, updated_at, *last, route, *key)).rowcount != 1:
                 raise VersionConflict("the connection was changed or deleted meanwhile")
 
         try:
@@ -107,6 +111,7 @@ def _values(connection: Connection) -> Row:
         connection.last_error_at,
         connection.last_error,
         connection.version,
+        connection.route,
     )
 
 

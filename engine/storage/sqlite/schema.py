@@ -108,7 +108,12 @@ CREATE INDEX deliveries_by_event ON deliveries (tenant_id, event_id);
 CREATE INDEX deliveries_by_age ON deliveries (created_at);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _EVENTS, _DELIVERIES)
+_ROUTES: Final = """
+ALTER TABLE connections ADD COLUMN route TEXT;
+CREATE INDEX connections_by_route ON connections (route) WHERE route IS NOT NULL
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _EVENTS, _DELIVERIES, _ROUTES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.cases.model import Case, WebhookCase
+from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, WebhookCase
 from engine.cases.read import read_folder
 from engine.catalog import Integration
 from engine.diagnostics import Diagnostic, unknown
@@ -113,7 +113,7 @@ def _looked_at(
         found += suppress(file, text, [one for one in here if one.diagnostic.position.file == file], ran)
     texts.update(own)
     integration_id = made.integration.integration_id if made.integration is not None else None
-    return Kept(integration_id, len(folder.cases) + len(folder.webhook_cases), tuple(found))
+    return Kept(integration_id, len(folder.every), tuple(found))
 
 
 def _texts(files: Iterable[str]) -> dict[str, str]:
@@ -149,8 +149,7 @@ class _Folder:
 
     made: Compiled
     reads_cases: bool = False
-    cases: tuple[Case, ...] = ()
-    webhook_cases: tuple[WebhookCase, ...] = ()
+    every: tuple[AnyCase, ...] = ()
     wrong: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -159,14 +158,13 @@ def _read(folder: Path, made: Compiled, *, with_cases: bool) -> _Folder:
     if not with_cases:
         return _Folder(made)
     every, wrong = read_folder(folder)
-    cases = tuple(case for case in every if isinstance(case, Case))
-    webhook_cases = tuple(case for case in every if isinstance(case, WebhookCase))
+    cases = [case for case in every if isinstance(case, Case)]
     texts = _texts(map(str, sorted((folder / "cases").glob("*.yaml"))))
     if made.integration is not None:  # else nothing can be said about the actions of cases
         known = made.integration.actions
         for file in {one.position.file for one in cases if any(turn.action not in known for turn in one.turns)}:
             wrong += _unknown_actions(file, texts[file], made.integration)
-    return _Folder(made, True, cases, webhook_cases, tuple(wrong), texts)
+    return _Folder(made, True, tuple(every), tuple(wrong), texts)
 
 
 def _checked(folder: _Folder, rules: Iterable[Rule], registry: Registry) -> tuple[list[Found], set[str]]:
@@ -180,9 +178,11 @@ def _checked(folder: _Folder, rules: Iterable[Rule], registry: Registry) -> tupl
         resolved=made.resolved,
         integration=made.integration,
         registry=registry,
-        cases=folder.cases,
-        webhook_cases=folder.webhook_cases,
+        cases=tuple(case for case in folder.every if isinstance(case, Case)),
+        webhook_cases=tuple(case for case in folder.every if isinstance(case, WebhookCase)),
         findings=made.findings,
+        consents=tuple(case for case in folder.every if isinstance(case, ConsentCase)),
+        errands=tuple(case for case in folder.every if isinstance(case, ErrandCase)),
     )
     sees_cases = folder.reads_cases and not folder.wrong
     chosen = [rule for rule in rules if sees_cases or not rule.needs_cases]

@@ -10,7 +10,7 @@ from pathlib import Path as File
 from typing import Any
 
 from engine.cases.coverage import Coverage, measure
-from engine.cases.model import Case, WebhookCase
+from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, WebhookCase
 from engine.cases.notes import Kind
 from engine.catalog import Integration
 from engine.compiled.fault import Path
@@ -41,6 +41,8 @@ class Subject:
     webhook_cases: tuple[WebhookCase, ...]
     findings: Findings = field(repr=False)
     """Where each part of `resolved` was written."""
+    consents: tuple[ConsentCase, ...] = ()
+    errands: tuple[ErrandCase, ...] = ()
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -73,7 +75,12 @@ class Subject:
     @cached_property
     def coverage(self) -> Coverage:
         """The cases are replayed once for all rules."""
-        return asyncio.run(measure(self.resolved, self.findings, self.registry, [*self.cases, *self.webhook_cases]))
+        return asyncio.run(measure(self.resolved, self.findings, self.registry, self.every_case))
+
+    @property
+    def every_case(self) -> tuple[AnyCase, ...]:
+        """Those of all kinds."""
+        return (*self.cases, *self.webhook_cases, *self.consents, *self.errands)
 
     def gaps(self, kind: Kind) -> Iterator[Path]:
         """Where no case brings this about. While there is no case at all there is none: other rules say so."""
@@ -106,19 +113,17 @@ class Subject:
             length = 1 if offset is not None else self.source.length(written, key=key)
         return Finding(message, position, length, hint, fix)
 
-    def at_case(
-        self, case: Case | WebhookCase, message: str, *, path: Path = (), key: bool = False, hint: str = ""
-    ) -> Finding:
+    def at_case(self, case: AnyCase, message: str, *, path: Path = (), key: bool = False, hint: str = "") -> Finding:
         """A finding in the file of a case: about its name, or about what stands at `path` inside it."""
         source = self._case_sources[case.position.file]
         number = next(i for i in range(len(source.value)) if source.position((i,)) == case.position)
-        inside = (number, *(path or ("case" if isinstance(case, Case) else "webhook",)))
+        inside = (number, *(path or (_KIND[type(case)],)))
         return Finding(message, source.position(inside, key=key), source.length(inside, key=key), hint)
 
     @cached_property
     def case_texts(self) -> tuple[Text, ...]:
         """The files of the cases as they are written."""
-        files = {case.position.file for case in self.cases} | {case.position.file for case in self.webhook_cases}
+        files = {case.position.file for case in self.every_case}
         return tuple(Text(file, File(file).read_text("utf-8")) for file in sorted(files))
 
     @cached_property
@@ -141,6 +146,10 @@ class Subject:
         if "\n" in text or not _is_whole(line[:length], old):
             return None
         return Fix(start, length, _spelt(text, line[:1]), written, text)
+
+
+_KIND: Mapping[type, str] = {Case: "case", WebhookCase: "webhook", ConsentCase: "consent", ErrandCase: "errand"}
+"""The key that names a case of the kind."""
 
 
 def _is_whole(shown: str, value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.cases.coverage import Failed
-from engine.cases.model import WebhookCase
+from engine.cases.model import Case, WebhookCase
 from spec_lint.rule import Finding, Rule
 from spec_lint.subject import Subject
 
@@ -29,6 +29,8 @@ def _hint(subject: Subject, failed: Failed) -> str:
     if isinstance(failed.case, WebhookCase):
         is_repeated = any(problem.startswith("again: ") for problem in failed.problems)
         return "dedupe: [body.…] in `webhooks` names a message" if is_repeated and _lacks_dedupe(subject) else _DECIDES
+    if not isinstance(failed.case, Case):
+        return _DECIDES
     names = [name for problem in failed.problems for name in _UNFIT.findall(problem)]
     used = {turn.action for turn in failed.case.turns}
     outputs = [action.get("output") for _, action in subject.actions() if action["actionId"] in used]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.cases.model import Case, WebhookCase
+from engine.cases.model import AnyCase, Case
 from engine.compiled.fault import Path
 from spec_lint.rule import Finding, Rule
 from spec_lint.secrecy import known_secrets, random_token
@@ -25,16 +25,17 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield subject.at_case(case, f"{name} looks like a real secret", path=(*path, name), hint=_HINT)
 
 
-def _credentials(subject: Subject) -> Iterator[tuple[Case | WebhookCase, Path, str, str]]:
+def _credentials(subject: Subject) -> Iterator[tuple[AnyCase, Path, str, str]]:
     """Everything secret that cases are given; a value that comes again counts where it comes first."""
-    given: list[tuple[Case | WebhookCase, Path, Mapping[str, Any]]] = [
+    given: list[tuple[AnyCase, Path, Mapping[str, Any]]] = [
         (case, ("calls", number, "given") if len(case.turns) > 1 else ("given",), turn.given)
         for case in subject.cases
         for number, turn in enumerate(case.turns)
     ]
-    given += [(hook, ("given",), hook.given) for hook in subject.webhook_cases]
+    others: tuple[AnyCase, ...] = (*subject.webhook_cases, *subject.consents, *subject.errands)
+    given += [(other, ("given",), other.given) for other in others if not isinstance(other, Case)]
     for case, path, values in given:
-        for kind in ("credentials", "token"):
+        for kind in ("credentials", "token", "app"):
             for name, value in (values.get(kind) or {}).items():
                 if isinstance(value, str):
                     yield case, (*path, kind), name, value

@@ -68,7 +68,8 @@ def _holders(subject: Subject) -> Iterator[Any]:
     for method in subject.resolved.get("auth", ()):
         yield from method.get("obtain", {}).get("steps", ())
         yield from (method[key] for key in ("exchange", "refresh", "revoke") if key in method)
-    yield from subject.resolved.get("webhooks", {}).get("subscribe", {}).values()
+    subscribe = subject.resolved.get("webhooks", {}).get("subscribe", {})
+    yield from (subscribe[key] for key in ("create", "renew", "delete") if key in subscribe)
 
 
 def _tables(subject: Subject) -> Iterator[str]:

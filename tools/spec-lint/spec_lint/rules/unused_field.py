@@ -13,11 +13,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     reads = Reads()
     for _, found in subject.reads:
         reads.add(found)
-    hosts = subject.spec.get("hosts", ())
+    named = {*subject.spec.get("hosts", ()), subject.spec.get("webhooks", {}).get("route", {}).get("equals")}
     for form, root in (("configSchema", ""), ("app", "app")):
         for name, field in subject.resolved.get(form, {}).get("properties", {}).items():
             place = root or ("credentials" if field.get("writeOnly") else "config")
-            if not reads.has((place, name)) and f"{place}.{name}" not in hosts:
+            if not reads.has((place, name)) and f"{place}.{name}" not in named:
                 yield subject.at(
                     (form, "properties", name),
                     f"nothing reads {place}.{name}, so it is asked for in vain",
