@@ -6,6 +6,8 @@ the callback only the provider's own words, escaped.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 from typing import Final
 
@@ -22,8 +24,22 @@ from engine.runtime.message import Message
 COOKIE: Final = "integrations_browser"
 """Where the browser that asks for the invitation has it, only the same browser can bring the callback."""
 _HTML: Final = b"text/html; charset=utf-8"
+_STYLE: Final = (
+    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:18vh auto 0;padding:0 1.5rem;color:#1c2430}"
+    "h1{font-size:1.6rem;margin:0 0 .5rem;padding-left:1rem;border-left:.35rem solid #c0392b}"
+    "h1.ok{border-color:#1e8e5a}p{margin:0;padding-left:1.35rem;color:#48525f}"
+)
+_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 _HEADERS: Final = (
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
@@ -63,9 +79,11 @@ def _ended(outcome: Outcome) -> Reply:
 
 
 def _page(title: str, text: str, status: int) -> Reply:
+    mark = ' class="ok"' if status == 200 else ""
     body = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
-        f"<body><h1>{escape(title)}</h1><p>{escape(text)}</p></body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+        f"<body><h1{mark}>{escape(title)}</h1><p>{escape(text)}</p></body></html>\n"
     )
     return Reply(body.encode(), status, _HTML, headers=_HEADERS)
 

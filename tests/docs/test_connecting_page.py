@@ -13,7 +13,10 @@ import httpx
 import pytest
 
 from engine.api.app import OPERATIONS
+from engine.spec.source import read
 from tests.cli.conftest import ROOT, Service, free_port, serve_command, start, stop
+from tests.spec.compiling import compiled
+from tests.support.specs import action, spec
 
 PAGE = (ROOT / "docs" / "connecting.md").read_text("utf-8")
 APP, CONNECT, AUTHORIZE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -63,6 +66,19 @@ def test_the_app_is_stored_and_its_redirect_url_is_told(service: Service, tmp_pa
     told = typed(APP, service, tmp_path / "data")
     assert "/oauth/callback" in told
     assert "fake-client-secret-0000" not in told
+
+
+def test_the_spec_of_the_page_is_one_that_connects_by_consent():
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    source, found = read("page.yaml", block)
+    assert source is not None, found
+    servers = {"servers": {"default": "https://api.heron.example"}, "authType": "oauth2"}
+    made, wrong = compiled(spec(action("who"), **servers, **source.value))
+    assert made is not None, wrong
+    (method,) = made.methods
+    assert method.consent is not None
+    assert method.consent.pkce
+    assert (method.refresh is not None, method.revoke is not None, method.scopes is not None) == (True, True, True)
 
 
 def test_every_path_that_the_page_names_is_an_operation():
