@@ -76,10 +76,12 @@ class Scrub:
             self._take("credential", key, text, where)
 
     def learn_setting(self, name: str, value: Any, place: str) -> None:
-        """A setting that the tenant was free to choose names the account."""
+        """A setting that the tenant was free to choose names the account, unless it is as short as a currency."""
         for key, text, where in leaves(value, place, name):
-            if self._vocabulary.isdisjoint((text, *_vendors_hosts(text))):
-                self._take(personal(key, text) or "account setting", key, text, where)
+            kind = personal(key, text)
+            names_it = kind is not None or len(text) >= _SHORTEST_INSIDE
+            if names_it and self._vocabulary.isdisjoint((text, *_vendors_hosts(text))):
+                self._take(kind or "account setting", key, text, where)
 
     def learn(self, tree: Any, place: str, sensitive: Sensitive = NO_SCHEMA, key: str = "") -> None:
         """What is secret, personal or an id in here, by schema, by name and by shape."""

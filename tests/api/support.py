@@ -33,6 +33,7 @@ from engine.errors import CallError, RequestError, StorageCorrupt, StorageUnavai
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.model import Answer, Command, Connection, Execution, Problem
+from engine.runtime.account import Accounts
 from engine.settings import Settings
 from engine.storage.ports import Store
 
@@ -186,8 +187,10 @@ class SmallEngine:
     commands: list[Command] = field(default_factory=list)
     # Nothing is granted here, and nothing is sent.
     tokens: Any = None
-    accounts: Any = None
     wires: Any = None
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.catalog, self.store, "https://integrations.test")
 
     async def signing(self, call: Any) -> None: ...
 

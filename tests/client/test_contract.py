@@ -22,8 +22,10 @@ from tests.api.support import CANARY, START, TOKEN, TickingClock, catalog
 
 CONTRACT = Path(__file__).resolve().parents[2] / "client" / "contract"
 _OURS = ("catalog.getLogo", "health.live", "health.ready", "metrics.get", "openapi.get", "status.get")
-_OF_PROVIDERS = "webhooks."
+_OF_PROVIDERS = ("webhooks.", "oauth.")
 """Beside the contract: for operators, and for providers that call us."""
+_BY_CONSENT = "connections.authorize"
+"""The integration here signs in with a key."""
 _SECONDS = 120
 
 
@@ -68,8 +70,13 @@ def test_the_contract_has_every_operation_of_the_document_and_no_other(seen):
 
 def test_every_operation_answers_what_the_contract_says(seen):
     """The client validates answers by the contract's schemas; a mismatch would be an error here."""
-    ids = [operation[0] for operation in seen["operations"]]
+    ids = [operation[0] for operation in seen["operations"] if operation[0] != _BY_CONSENT]
     assert {name: seen["results"][name] for name in ids if "value" not in seen["results"][name]} == {}
+
+
+def test_nobody_is_invited_to_consent_where_there_is_nothing_to_consent_to(seen):
+    refused = seen["results"][_BY_CONSENT]
+    assert (refused["code"], refused["status"], refused["typed"]) == ("BAD_REQUEST", 400, True)
 
 
 def test_answers_arrive_whole(seen):

@@ -64,7 +64,7 @@ actions:
 
 WANTED = [
     ("YAML018", "yes"),
-    ("SPEC099", "route"),
+    ("NAME010", "config.shop"),
     ("SPEC001", "desciption"),
     ("NAME009", "qoute"),
     ("NAME007", "defualt"),

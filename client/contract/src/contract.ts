@@ -82,6 +82,10 @@ export const contract = {
       .route({ method: 'POST', path: '/connections/{connectionId}/test', operationId: 'connections.test' })
       .input(connection)
       .output(s.TestResult),
+    authorize: base
+      .route({ method: 'POST', path: '/connections/{connectionId}/authorize', operationId: 'connections.authorize' })
+      .input(connection.extend({ redirectUrl: z.string().optional() }))
+      .output(s.Invitation),
     openWebhook: base
       .route({ method: 'POST', path: '/connections/{connectionId}/webhooks', operationId: 'connections.openWebhook' })
       .input(connection)

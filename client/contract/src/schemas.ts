@@ -71,6 +71,8 @@ export const NewConnection = z.strictObject({
   name: z.string().min(1).max(200),
   config: json.optional(),
   credentials: json.optional(),
+  /** An app of the tenant's own at the provider, where accounts are connected by consent. */
+  app: json.optional(),
 })
 
 /** What is absent stays. `config` replaces; `credentials` merge by key, null removes one. */
@@ -78,6 +80,7 @@ export const ConnectionChange = z.strictObject({
   name: z.string().min(1).max(200).optional(),
   config: json.optional(),
   credentials: json.optional(),
+  app: json.optional(),
   status: z.enum(['active', 'inactive']).optional(),
 })
 
@@ -145,6 +148,9 @@ export const Execution = z.looseObject({
   callerRef: z.string().optional(),
   createdAt: moment,
 })
+
+/** Where a person consents; good once. */
+export const Invitation = z.looseObject({ authorizationUrl: z.string(), expiresAt: z.string() })
 
 /** What the provider must be told; shown once. */
 export const WebhookEndpoint = z.looseObject({

@@ -62,6 +62,7 @@ const page = await record('executions.list', () => typed.executions.list({ limit
 await record('next page', () => typed.executions.list({ limit: 1, cursor: page.nextCursor }))
 await record('executions.get', () => typed.executions.get({ executionId: done.executionId }))
 
+await record('connections.authorize', () => typed.connections.authorize({ connectionId }))
 await record('connections.openWebhook', () => typed.connections.openWebhook({ connectionId }))
 await record('connections.closeWebhook', () => typed.connections.closeWebhook({ connectionId }))
 
