@@ -251,6 +251,10 @@ async def test_a_dead_delivery_is_put_in_again_when_its_subscriber_is_well(site:
     _, path = await site.connect()
     await site.told(path)
     (dead,) = await site.until(1, status="dead")
+    for _ in range(2000):  # the delivery is dead a moment before its subscription is disabled
+        if (await site.client.get(f"/subscriptions/{made['subscriptionId']}")).json()["status"] == "disabled":
+            break
+        await asyncio.sleep(0.005)
     again = f"/deliveries/{dead['deliveryId']}/redeliver"
     refused = await site.client.post(again)
     assert (refused.status_code, refused.json()["message"]) == (
