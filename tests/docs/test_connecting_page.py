@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,7 +73,7 @@ def test_the_spec_of_the_page_is_one_that_connects_by_consent():
     (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     source, found = read("page.yaml", block)
     assert source is not None, found
-    servers = {"servers": {"default": "https://api.heron.example"}, "authType": "oauth2"}
+    servers: dict[str, Any] = {"servers": {"default": "https://api.heron.example"}, "authType": "oauth2"}
     made, wrong = compiled(spec(action("who"), **servers, **source.value))
     assert made is not None, wrong
     (method,) = made.methods
