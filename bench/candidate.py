@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.baselines import INPUT, SHOP_ID, TOKEN, Call
+from bench.baselines import INPUT, SHOP_ID, TOKEN
+from bench.contestants.job import Call
 from bench.upstream import body
 from engine.model import Command, Connection, Request, Response
 

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import uvloop
 
-from bench.baselines import Call, aiohttp_call, httpx_client, in_flight, sequential
+from bench.baselines import aiohttp_call, httpx_client, sequential
 from bench.candidate import engine_call
+from bench.contestants.job import Call, at_once
 from bench.measure import MIN_ROUNDS, Comparison, Figure, alone, compare
 from bench.upstream import upstream
 
@@ -74,8 +75,8 @@ def engine_rows(runner: asyncio.Runner, origin: str, plan: Plan) -> list[Row]:
             one = compare(by_hand, sequential(runner, engine), calls=plan.calls(250), rounds=plan.rounds)
         with opened(runner, aiohttp_call(origin)) as by_hand_async:
             many = compare(
-                in_flight(runner, by_hand_async, WIDTH),
-                in_flight(runner, engine, WIDTH),
+                at_once(runner, by_hand_async, WIDTH),
+                at_once(runner, engine, WIDTH),
                 calls=plan.calls(1500),
                 rounds=plan.rounds,
             )
@@ -94,7 +95,7 @@ def own_cpu(runner: asyncio.Runner, plan: Plan) -> Figure:
 def baseline_rows(runner: asyncio.Runner, origin: str, plan: Plan) -> list[Row]:
     """Is the harness sound here? The same client against itself must give 1.0."""
     with httpx_client(origin) as by_hand, opened(runner, aiohttp_call(origin)) as by_hand_async:
-        many = in_flight(runner, by_hand_async, WIDTH)
+        many = at_once(runner, by_hand_async, WIDTH)
         return [
             Row("httpx.Client / itself", compare(by_hand, by_hand, calls=plan.calls(250), rounds=plan.rounds)),
             Row(

@@ -10,9 +10,11 @@ from typing import Any
 
 import uvloop
 
-Chunk = Callable[[int], None]
-"""Does the job that many times."""
+from bench.measure import Chunk
+
 Call = Callable[[], Coroutine[Any, Any, object]]
+__all__ = ["BODY", "HEADERS", "PATH", "Call", "Chunk", "at_once", "in_flight", "in_threads", "result"]
+
 PATH = "/v2/shipping-order/fee"
 HEADERS: Mapping[str, str] = {"Token": "00000000-1111-4222-8333-444444444444", "ShopId": "5000001"}
 BODY: Mapping[str, Any] = {
@@ -59,21 +61,27 @@ def in_threads(call: Callable[[], object], width: int) -> Iterator[Chunk]:
         yield chunk
 
 
+def at_once(runner: asyncio.Runner, call: Call, width: int) -> Chunk:
+    """A chunk that keeps `width` calls under way."""
+
+    async def worker(left: Iterator[int]) -> None:
+        for _ in left:
+            await call()
+
+    async def many(calls: int) -> None:
+        left = iter(range(calls))  # shared: whoever is free takes the next one
+        await asyncio.gather(*(worker(left) for _ in range(width)))
+
+    return lambda calls: runner.run(many(calls))
+
+
 @contextmanager
 def in_flight(call: AbstractAsyncContextManager[Call], width: int) -> Iterator[Chunk]:
     """A chunk of a call that waits, on uvloop; the call is kept open over all chunks."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         made = runner.run(_entered(call))
 
-        async def worker(left: Iterator[int]) -> None:
-            for _ in left:
-                await made()
-
-        async def many(calls: int) -> None:
-            left = iter(range(calls))  # shared: whoever is free takes the next one
-            await asyncio.gather(*(worker(left) for _ in range(width)))
-
-        yield lambda calls: runner.run(many(calls))
+        yield at_once(runner, made, width)
         runner.run(_left(call))
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.api.bodies import COMPONENTS, ref
+from engine.api.components import COMPONENTS
+from engine.api.fields import ref
 from engine.api.operations import BRINGS, Operation
 from engine.errors import HTTP_STATUS, HttpCode
 

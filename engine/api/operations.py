@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from engine.api.bodies import NO_QUERY, Shape
+from engine.api.bodies import NO_QUERY
+from engine.api.fields import Shape
 from engine.api.site import Site
 from engine.api.wire import Call, Reply
 from engine.compiled.schema import Schema

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from engine.api import views
-from engine.api.bodies import CATALOG_QUERY, ref
+from engine.api.bodies import CATALOG_QUERY
+from engine.api.fields import ref
 from engine.api.operations import Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, ok

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from engine.api import views
-from engine.api.bodies import (
-    CHANGE_BODY,
-    CONNECTION_BODY,
-    CONNECTIONS_QUERY,
-    EMPTY_BODY,
-    NOON,
-    ULID,
-    listing,
-    ref,
-)
+from engine.api.bodies import CHANGE_BODY, CONNECTION_BODY, CONNECTIONS_QUERY, EMPTY_BODY
+from engine.api.fields import NOON, ULID, listing, ref
 from engine.api.operations import Body, Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, ok

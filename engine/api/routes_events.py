@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.api import views
-from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
+from engine.api.bodies import EMPTY_BODY, EVENTS_QUERY
+from engine.api.fields import NOON, OTHER_ULID, ULID, listing, ref, text
 from engine.api.operations import EXECUTES, Body, Operation, Run
 from engine.api.paging import Place, paged
 from engine.api.site import Site

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.api import views, wire
-from engine.api.bodies import EXECUTE_BODY, EXECUTIONS_QUERY, NOON, OTHER_ULID, ULID, listing, ref, text
+from engine.api.bodies import EXECUTE_BODY, EXECUTIONS_QUERY
+from engine.api.fields import NOON, OTHER_ULID, ULID, listing, ref, text
 from engine.api.operations import EXECUTES, Body, Operation
 from engine.api.paging import Place, paged
 from engine.api.query import instant

@@ -12,7 +12,8 @@ from html import escape
 from typing import Final
 
 from engine.api import views
-from engine.api.bodies import AUTHORIZE_BODY, NOON, ref
+from engine.api.bodies import AUTHORIZE_BODY
+from engine.api.fields import NOON, ref
 from engine.api.operations import Body, Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Received, Reply, ok

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from engine.api import views
-from engine.api.bodies import NOON, ref
+from engine.api.fields import NOON, ref
 from engine.api.operations import Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Reply, ok

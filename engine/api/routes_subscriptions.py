@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.api import views
-from engine.api.bodies import (
-    DELIVERIES_QUERY,
-    EMPTY_BODY,
-    NOON,
-    OTHER_ULID,
-    ROTATE_BODY,
-    SUBSCRIPTION_BODY,
-    SUBSCRIPTION_CHANGE_BODY,
-    ULID,
-    listing,
-    ref,
-    text,
-)
+from engine.api.bodies import DELIVERIES_QUERY, EMPTY_BODY, ROTATE_BODY, SUBSCRIPTION_BODY, SUBSCRIPTION_CHANGE_BODY
+from engine.api.fields import NOON, OTHER_ULID, ULID, listing, ref, text
 from engine.api.operations import Body, Operation
 from engine.api.paging import Place, paged
 from engine.api.site import Site

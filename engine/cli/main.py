@@ -9,10 +9,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from engine.diagnostics import render
+from engine.cli import spec_errors
 from engine.errors import CallError, EngineError, RequestError, SpecError
 from engine.settings import Settings
 
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(given.run(given, _settings(given)))
     except SpecError as error:
-        print(render(error.diagnostics, _texts(error), colour=sys.stderr.isatty()), file=sys.stderr)  # noqa: T201
+        spec_errors.show(error)
     except CallError as error:
         _complain(f"{error.code}: {error.message}")
         return 1
@@ -39,12 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(message: str) -> None:
     print(f"integrations: {message}", file=sys.stderr)  # noqa: T201
-
-
-def _texts(error: SpecError) -> dict[str, str]:
-    """The texts that the findings point into; a spec that can't be read has none."""
-    files = {diagnostic.position.file for diagnostic in error.diagnostics}
-    return {file: Path(file).read_text("utf-8", "replace") for file in files if Path(file).is_file()}
 
 
 def _settings(given: argparse.Namespace) -> Settings:

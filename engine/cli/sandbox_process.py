@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from engine.bootstrap import open_catalog, open_registry, spec_folders
 from engine.catalog import Catalog
+from engine.cli import spec_errors
 from engine.connections.consent import PATH
-from engine.diagnostics import render
 from engine.errors import SettingsError, SpecError
 from engine.library import exact
 from engine.locations import schemas_dir
@@ -107,9 +107,7 @@ def main() -> int:
     try:
         asyncio.run(_play(catalog, callback_url, places))
     except SpecError as error:
-        files = {finding.position.file for finding in error.diagnostics}
-        texts = {file: Path(file).read_text("utf-8", "replace") for file in files if Path(file).is_file()}
-        print(render(error.diagnostics, texts, colour=sys.stderr.isatty()), file=sys.stderr)  # noqa: T201
+        spec_errors.show(error)
         return 2
     return 0
 

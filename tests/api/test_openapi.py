@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from engine.api import bodies
+from engine.api import components
 from engine.api.app import OPERATIONS
 from engine.errors import HTTP_STATUS
 from tests.api.conformance import DOCUMENT
@@ -71,7 +71,7 @@ async def test_every_described_operation_answers(api, connection):
 def test_the_routes_check_with_the_objects_that_the_document_shows():
     for operation in OPERATIONS:
         if operation.body is not None:
-            assert bodies.COMPONENTS[operation.body.name] is operation.body.schema.raw
+            assert components.COMPONENTS[operation.body.name] is operation.body.schema.raw
 
 
 def test_the_error_shape_lists_every_code_and_status():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from bench.baselines import aiohttp_call, in_flight, sequential
+from bench.baselines import aiohttp_call, sequential
 from bench.candidate import INTEGRATION, copy_spec
+from bench.contestants.job import at_once
 from bench.measure import Figure, compare, cpu
 from bench.quick import main
 from bench.upstream import BODY_BYTES, upstream
@@ -59,7 +60,7 @@ def test_in_flight_makes_exactly_the_calls_asked_for_and_no_more_than_the_width_
         done += 1
 
     with asyncio.Runner() as runner:
-        in_flight(runner, call, 4)(10)
+        at_once(runner, call, 4)(10)
     assert (done, most) == (10, 4)
 
 

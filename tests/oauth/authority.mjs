@@ -16,17 +16,17 @@ let life = Number(seconds);
 let fault = { times: 0 };
 const told = { grants: 0, refreshes: 0, reuses: 0, revocations: 0 };
 
-const clients = (id, method) => ({
-  client_id: id,
-  client_secret: method === 'none' ? undefined : `fake-secret-of-${id}`,
-  grant_types: ['authorization_code', 'refresh_token'],
-  response_types: ['code'],
-  redirect_uris: [redirect],
-  token_endpoint_auth_method: method,
-});
-
 const provider = new Provider(issuer, {
-  clients: [clients('shop', 'client_secret_post'), clients('other', 'client_secret_post')],
+  clients: [
+    {
+      client_id: 'shop',
+      client_secret: 'fake-secret-of-shop',
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      redirect_uris: [redirect],
+      token_endpoint_auth_method: 'client_secret_post',
+    },
+  ],
   clockTolerance: 0,
   cookies: { keys: ['fake-cookie-key'] },
   features: { devInteractions: { enabled: true }, revocation: { enabled: true }, resourceIndicators: { enabled: false } },

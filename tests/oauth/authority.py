@@ -42,10 +42,9 @@ class Authority:
         """How long access tokens live from now on."""
         httpx.post(f"{self.origin}/__settle", json={"seconds": seconds}, trust_env=False).raise_for_status()
 
-    def revoke(self, token: str, kind: str = "refresh_token") -> None:
-        """The person takes the grant back."""
-        form = {"token": token, "token_type_hint": kind, "client_id": "shop", "client_secret": APP["clientSecret"]}
-        httpx.post(f"{self.origin}/token/revocation", data=form, trust_env=False).raise_for_status()
+    def revoke_all(self) -> None:
+        """The person takes back what was granted: every token is worthless from now on."""
+        httpx.post(f"{self.origin}/__revoke", trust_env=False).raise_for_status()
 
 
 @contextmanager

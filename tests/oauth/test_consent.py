@@ -186,7 +186,7 @@ def test_a_grant_that_was_taken_back_asks_for_consent_again_under_the_same_id(to
     finally:
         town.authority.settle(3600)
     assert town.who(short)["success"] is True
-    revoke_all(town)
+    town.authority.revoke_all()
 
     lost = town.who(connection_id)
 
@@ -218,11 +218,6 @@ def test_no_log_line_holds_a_code_a_state_or_a_token(town: Town):
     for name in ("code", "state"):
         assert query_of(address)[name] not in told
     assert APP["clientSecret"] not in told
-
-
-def revoke_all(town: Town) -> None:
-    """The person takes back what was granted: every token of the authority is worthless from now on."""
-    httpx.post(f"{town.authority.origin}/__revoke", trust_env=False).raise_for_status()
 
 
 def query_of(address: str) -> dict[str, str]:
