@@ -1,11 +1,13 @@
-"""A move in a process of its own: `python -m tests.migration.children FOLDER TARGET`; TARGET is a folder or `aws`.
+"""A move in a process of its own: `python -m tests.migration.children FOLDER TARGET UNTIL`; TARGET is a folder or `aws`.
 
-It says how many rows it has written.
+It says how many rows it has written, and is killed once they are UNTIL: by itself, so that it gets no further.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -22,9 +24,11 @@ def open_target(name: str) -> Store:
     return open_aws(Settings(storage="aws"), clock) if name == "aws" else open_store(data_dir=Path(name), now=clock)
 
 
-async def main(folder: str, name: str) -> None:
+async def main(folder: str, name: str, until: int) -> None:
     def say(now: Progress) -> None:
         print(now.step, now.moved, flush=True)  # noqa: T201 - read by the test
+        if now.step == "moving" and now.moved >= until:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     source, target = open_store(data_dir=Path(folder), now=clock), open_target(name)
     report = await Move(source, target, since=SINCE, now=clock, progress=Progress(on_change=say)).run()
@@ -34,4 +38,4 @@ async def main(folder: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

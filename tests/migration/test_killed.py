@@ -15,16 +15,10 @@ ROWS = 2 * CALLS + 3 + 6 + 10 + 4 + 24 + 4 + 2 + 2
 
 
 def moved(folder: Path, target: str, *, until: int) -> str:
-    """Kills the move once it has written so many rows; what it said last."""
-    command = [sys.executable, "-m", "tests.migration.children", str(folder), target]
-    line = ""
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("moving") and int(line.split()[1]) >= until:
-                process.kill()
-                break
-    return line.strip()
+    """A move that is killed once it has written so many rows; what it said last."""
+    command = [sys.executable, "-m", "tests.migration.children", str(folder), target, str(until)]
+    said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=False).stdout
+    return said.splitlines()[-1]
 
 
 async def filled(folder: Path) -> None:
