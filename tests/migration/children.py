@@ -1,4 +1,4 @@
-"""A move in a process of its own: `python -m tests.migration.children FOLDER TARGET UNTIL`; TARGET is a folder or `aws`.
+"""A move in a process of its own: `python -m tests.migration.children FOLDER TARGET UNTIL`. TARGET: a folder, or `aws`.
 
 It says how many rows it has written, and is killed once they are UNTIL: by itself, so that it gets no further.
 """
