@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 from engine.errors import Code
 
@@ -18,6 +18,15 @@ ExecutionStatus = Literal["success", "error", "timeout"]
 SubscriptionStatus = Literal["active", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "dead"]
 Pairs = tuple[tuple[str, str], ...]
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def _of_a_call(cls: type[T]) -> type[T]:
+    """Frozen for the type checker, which is who guards it: one that is frozen while it runs takes four times as long
+    to make, and every call makes some.
+    """
+    return dataclass(slots=True)(cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Connection:
         return f"/integrations/{self.tenant_id}/{self.connection_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@_of_a_call
 class Execution:
     """One row of the log; `input` and `output` are redacted JSON text, times epoch seconds."""
 
@@ -124,7 +133,7 @@ class Delivery:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@_of_a_call
 class Command:
     """What a caller asks for: one action on one connection (or on the tenant's only one of an integration)."""
 
@@ -150,7 +159,7 @@ class Problem:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@_of_a_call
 class Answer:
     """What the caller of an action gets: `data` on success, `error` otherwise."""
 
@@ -162,7 +171,7 @@ class Answer:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@_of_a_call
 class Request:
     """A request as it goes onto the wire. `url` is absolute and encoded; header names keep the spec's spelling."""
 
@@ -175,7 +184,7 @@ class Request:
         return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
+@_of_a_call
 class Response:
     """An answer from the wire; header names are lower-case, repeated ones joined with ', '."""
 

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from operator import is_
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -223,6 +224,7 @@ _ABOUT_PERSONS = _words_of(
     "source label version"
 )
 _MAX_SEEN = 1024
+_SCALARS: Final = frozenset((str, int, bool, float, Decimal, type(None)))
 
 _OPEN = "open"  # a schema says `x-sensitive: false`
 
@@ -281,7 +283,10 @@ def sensitive_fields(*schemas: Mapping[str, Any]) -> Sensitive:
 
 
 def mask_fields(value: Any, sensitive: Sensitive = NO_SCHEMA) -> Any:
-    """A copy of the value: secrets are `***`, personal data `•••`. Null, booleans and empty texts stay."""
+    """The value with `***` for secrets and `•••` for personal data; the same object where nothing is hidden.
+
+    Null, booleans and empty texts stay.
+    """
     return _blot(value, sensitive.kind) if sensitive.kind in (STARS, DOTS) else _show(value, sensitive, 0)
 
 
@@ -294,19 +299,24 @@ def _show(value: Any, sensitive: Sensitive, depth: int) -> Any:
         inside = sensitive.of_item()
         if inside.kind in (STARS, DOTS):
             return [_blot(item, inside.kind) for item in value]
-        return [_show(item, inside, depth + 1) if isinstance(item, (dict, list)) else item for item in value]
+        shown = [_show(item, inside, depth + 1) if isinstance(item, (dict, list)) else item for item in value]
+        return value if all(map(is_, shown, value)) else shown
     return value
 
 
 def _show_object(value: dict[str, Any], sensitive: Sensitive, depth: int) -> dict[str, Any]:
-    shown = value.copy()
-    seen = sensitive.seen  # read here: this loop runs over every key of every log row
+    shown, seen = value, sensitive.seen  # read here: this loop runs over every key of every log row
     for key, item in value.items():
         kind, inside = seen.get(key) or sensitive.of_key(key)
         if kind is not None:
-            shown[key] = _blot(item, kind)
-        elif type(item) is not str and isinstance(item, (dict, list)):
-            shown[key] = _show(item, inside, depth)
+            masked = _blot(item, kind)
+        elif type(item) in _SCALARS:
+            continue
+        else:
+            masked = _show(item, inside, depth)
+        if masked is not item:
+            shown = value.copy() if shown is value else shown
+            shown[key] = masked
     return shown
 
 

@@ -123,7 +123,7 @@ def _codes(recorded: Recorded) -> frozenset[str]:
     roots = {"input": recorded.given["input"], "config": recorded.given["config"], "call": {}, "vars": {}, "steps": {}}
     found = {recorded.answer.error.provider_code or ""} if recorded.answer.error is not None else set()
     for step, response in product(steps, [heard.response for heard in recorded.heard if heard.response is not None]):
-        scope, _ = answer_scope(step, Scope(roots), response, "", lambda _: {})
+        scope, _ = answer_scope(step, Scope(roots), response, "", ())
         found.add(text_of(scope["code"]))
     return frozenset(found - {""})
 

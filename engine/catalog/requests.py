@@ -104,6 +104,8 @@ class Step:
     when: Evaluate | None = None
     may_fail: bool = False
     outputs: Mapping[str, Evaluate] = field(default_factory=dict)
+    by_status: dict[int, tuple[Rule, ...]] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """The rules that an answer with a status may fit; filled as statuses come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog import Action
-from engine.compiled.scope import Scope
+from engine.compiled.scope import Lazy, Scope
 from engine.library.times import utc_text
 from engine.model import Command
 from engine.runtime.account import Account
@@ -53,11 +53,14 @@ class Call:
 
 def call_root(execution_id: str, key: str | None, epoch: float, draw: Callable[[], str]) -> Scope:
     """The root `call`: id, now (RFC 3339), random (drawn when read), idempotencyKey, key, epoch."""
-    wide = key or execution_id
-    return Scope(
-        {"id": execution_id, "idempotencyKey": wide, "epoch": epoch},
-        {"now": lambda: rfc3339(epoch), "key": lambda: derived_key(wide), "random": draw},
-    )
+    return Scope.of({"id": execution_id, "idempotencyKey": key or execution_id, "epoch": epoch}, _OF_CALL, draw)
+
+
+_OF_CALL: Lazy = {
+    "now": lambda root: rfc3339(root["epoch"]),
+    "key": lambda root: derived_key(root["idempotencyKey"]),
+    "random": lambda root: root.source(),
+}
 
 
 def call_scope(given: Mapping[str, Any], account: Account, root: Scope) -> Scope:
@@ -67,8 +70,7 @@ def call_scope(given: Mapping[str, Any], account: Account, root: Scope) -> Scope
 
 def of_attempt(root: Scope, epoch: float, draw: Callable[[], str]) -> Scope:
     """The same call with the time and randomness of one attempt."""
-    values: dict[str, Any] = {name: root[name] for name in ("id", "idempotencyKey")}
-    return Scope({**values, "epoch": epoch}, {**root.lazy, "now": lambda: rfc3339(epoch), "random": draw})
+    return Scope.of({"id": root["id"], "idempotencyKey": root["idempotencyKey"], "epoch": epoch}, _OF_CALL, draw)
 
 
 def rfc3339(epoch: float) -> str:

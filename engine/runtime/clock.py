@@ -7,12 +7,13 @@ import os
 import random
 import secrets
 import time
+from functools import lru_cache
 from typing import Protocol
 
 # An id is made on every call, and python-ulid takes as long for it as the request takes to be built.
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
-_SHIFTS = tuple(range(120, -1, -10))
+_RANDOM = (_BASE32 * 8).encode()  # for each byte the character of its lower five bits
+_SHIFTS = tuple(range(45, -1, -5))
 
 
 class Clock(Protocol):
@@ -58,5 +59,9 @@ class SystemClock:
         return secrets.token_urlsafe(32)
 
     def ulid(self) -> str:
-        number = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
-        return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+        return _time_text(int(time.time() * 1000)) + os.urandom(16).translate(_RANDOM).decode()
+
+
+@lru_cache(maxsize=1)
+def _time_text(milliseconds: int) -> str:
+    return "".join([_BASE32[(milliseconds >> shift) & 31] for shift in _SHIFTS])

@@ -229,7 +229,7 @@ class Engine:
         written = trail.call.output_json if trail.call is not None and trail.error is None else None
         await self.store.executions.append(
             log.row(
-                log.masked(command, masker),
+                log.without_secrets(command, masker),
                 trail.connection,
                 execution_id=trail.execution_id,
                 created_at=created_at,

@@ -26,7 +26,7 @@ from engine.runtime.judge import Judgement, judge
 from engine.runtime.output import mapped
 from engine.runtime.pages import Page
 from engine.runtime.request import Draft, build, finish
-from engine.runtime.send import POLICY, Signing, read_values, settled, signed
+from engine.runtime.send import POLICY, Signing, settled, signed
 
 TOKEN_STAND_IN = "<token of the login>"  # noqa: S105 - says what stands here
 
@@ -128,8 +128,8 @@ async def read_answer(
         message, hint = unknown("step", step_id, known)
         raise RequestError("BAD_REQUEST", f"{message} ({hint})")
     step = steps[-1] if step_id is None else known[step_id]
-    reads, masker = call.action.read, call.account.masker
-    scope, readable = response.answer_scope(step, call.scope, answer, "", lambda inner: read_values(reads, inner))
+    masker = call.account.masker
+    scope, readable = response.answer_scope(step, call.scope, answer, "", call.action.read)
     judgements = judge(step.rules, scope, answer.status, step.effect)
     output, error = None, None
     try:

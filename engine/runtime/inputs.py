@@ -51,6 +51,8 @@ def _invalid(issues: tuple[Issue, ...]) -> CallError:
 def compute_vars(action: Action, scope: Scope) -> dict[str, Any]:
     """Computed once per call, in order; an absent one is not there. Raises `CallError(INVALID_INPUT)`."""
     values: dict[str, Any] = {}
+    if not action.vars:
+        return values
     inner = scope.having(vars=values)
     try:
         for name, template in action.vars:

@@ -52,12 +52,14 @@ def row(
     )
 
 
-def masked(command: Command, masker: Masker | None) -> Command:
+def without_secrets(command: Command, masker: Masker | None) -> Command:
     """The command as the log may hold it: a caller may have taken a credential for a reference of its own."""
-    words = (command.action_id, command.caller_service, command.caller_ref)
-    if masker is None or not any(word and masker.text(word) != word for word in words):
+    if masker is None:
         return command
-    action_id, service, ref = (masker.text(word) if word else word for word in words)
+    words = (command.action_id, command.caller_service or "", command.caller_ref or "")
+    if masker.text("\n".join(words)) == "\n".join(words):
+        return command
+    action_id, service, ref = (masker.text(word) or None for word in words)
     return replace(command, action_id=action_id or "", caller_service=service, caller_ref=ref)
 
 
@@ -71,12 +73,13 @@ def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None, written
     try:
         if written is not None and len(written) > _LARGEST_LOGGED:
             return _TOO_LARGE
-        text = exact.dumps(mask(value))
+        masked = mask(value)
+        text = written if masked is value and written is not None else exact.dumps(masked)
         if len(text) > _LARGEST_LOGGED:
             return _TOO_LARGE
         # Masking inside written JSON could cut a number or an escape, so a hit masks the data and writes it again.
         if masker is not None and masker.may_hold(text):
-            text = exact.dumps(masker.data(mask(value)))
+            text = exact.dumps(masker.data(masked))
     except ValueError:
         return b"{}"
     return text

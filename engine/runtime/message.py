@@ -88,13 +88,13 @@ def _pairs(message: Message) -> list[tuple[str, str]]:
 def _request(message: Message, roots: Mapping[str, Any], response: Response) -> Scope:
     base, mark, query = message.url.partition("?")
 
-    def as_json() -> Any:
+    def as_json(_seen: Scope) -> Any:
         try:
             return parse_body(response, "json")
         except Unreadable:
             return ABSENT
 
-    return Scope(
+    return Scope.of(
         {
             "method": message.method,
             "url": message.url,
@@ -106,9 +106,9 @@ def _request(message: Message, roots: Mapping[str, Any], response: Response) -> 
             "key": ABSENT if message.key is None else message.key,
         },
         {
-            "urlWithPort": lambda: _with_port(message.url),
+            "urlWithPort": lambda _: _with_port(message.url),
             "json": as_json,
-            "raw": lambda: text_of_bytes(message.body),
+            "raw": lambda _: text_of_bytes(message.body),
         },
     )
 

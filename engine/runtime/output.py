@@ -13,8 +13,7 @@ from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.runtime.call import Call
 from engine.runtime.pages import Page
-from engine.runtime.response import Reply, failures_of
-from engine.runtime.send import read_values
+from engine.runtime.response import Reply, failures_of, read_values
 
 
 def mapped(call: Call, reply: Reply, max_bytes: int) -> Any:
@@ -68,8 +67,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 def _data(call: Call, reply: Reply) -> Any:
     action, scope = call.action, reply.scope
     if action.has_steps and action.read:
-        reads = action.read
-        scope.lazy = {**scope.lazy, "read": lambda: read_values(reads, scope)}
+        scope = scope.declaring({"read": lambda inner: read_values(action.read, inner)})
     failures = []
     if action.partial is not None and reply.response is not None:
         masker = call.account.masker

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.catalog import EncodeOptions, RequestPlan
 from engine.compiled.fault import EvaluationError
-from engine.compiled.scope import Scope
+from engine.compiled.scope import Lazy, Scope
 from engine.errors import CallError
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
@@ -84,7 +84,7 @@ class Draft:
 
     def seen(self) -> Scope:
         """The roots of `request.…` as `sign` sees them; the costly ones are made when they are read."""
-        return Scope(
+        return Scope.of(
             {
                 "method": self.method,
                 "base": self.base,
@@ -94,8 +94,16 @@ class Draft:
                 "form": grouped(self.form),
                 "json": self.body if self.kind == "json" else ABSENT,
             },
-            {"url": self.url, "queryText": self.query_text, "raw": lambda: self.raw().decode("utf-8", "replace")},
+            _OF_DRAFT,
+            self,
         )
+
+
+_OF_DRAFT: Lazy = {
+    "url": lambda seen: seen.source.url(),
+    "queryText": lambda seen: seen.source.query_text(),
+    "raw": lambda seen: seen.source.raw().decode("utf-8", "replace"),
+}
 
 
 def build(plan: RequestPlan, scope: Scope) -> Draft:
@@ -163,13 +171,17 @@ def header_fields(tree: Any) -> dict[str, str]:
     return {name: encode.header_value(value) for name, value in tree.items() if value is not None}
 
 
+def _says_type(headers: Mapping[str, str]) -> bool:
+    return "Content-Type" in headers or "content-type" in map(str.lower, headers)
+
+
 def finish(draft: Draft) -> Request:
     """The draft as it goes onto the wire. Raises `CallError`."""
     try:
         body = draft.raw()
         headers = dict(draft.headers)
         kind = multipart_body(draft.body)[0] if draft.kind == "multipart" else _TYPES.get(draft.kind or "")
-        if kind and not any(name.lower() == "content-type" for name in headers):
+        if kind and not _says_type(headers):
             headers["Content-Type"] = kind
         return Request(draft.method, draft.url(), tuple(headers.items()), body)
     except (encode.Unsendable, XmlError) as error:

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.catalog import Evaluate, Partial, Rule, Step, Verdict
+from engine.catalog import AnswerPlan, Evaluate, Partial, Rule, Step, Verdict
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
-from engine.compiled.scope import Scope
+from engine.compiled.scope import Lazy, Scope
 from engine.errors import CallError, Code
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
@@ -25,6 +25,8 @@ from engine.redact import Masker, clean_message
 from engine.runtime import waits
 from engine.runtime.parse import Unreadable, parse_body
 from engine.runtime.parse import text_of as body_text
+
+Reads = tuple[tuple[str, Evaluate], ...]
 
 STATUS_CODES: Mapping[int, Code] = {
     400: "INVALID_INPUT",
@@ -71,22 +73,46 @@ def read_trees(trees: Mapping[str, Evaluate], scope: Scope) -> dict[str, Any]:
     return {name: value for name, tree in trees.items() if (value := tree(scope)) is not ABSENT}
 
 
-def answer_scope(step: Step, base: Scope, response: Response, request_url: str, read: Evaluate) -> tuple[Scope, bool]:
+def read_values(reads: Reads, scope: Scope) -> dict[str, Any]:
+    """The action's `read` queries in order; later ones may use the ones before."""
+    values: dict[str, Any] = {}
+    inner = scope.having(read=values)
+    for name, query in reads:
+        value = query(inner)
+        values[name] = None if value is ABSENT else value
+    return values
+
+
+class _Heard(NamedTuple):
+    """What the lazy roots of an answer are made of."""
+
+    plan: AnswerPlan
+    response: Response
+    url: str
+    reads: Reads
+
+
+_OF_ANSWER: Lazy = {
+    "headers": lambda scope: dict(scope.source.response.headers),
+    "request": lambda scope: {"url": scope.source.url},
+    "text": lambda scope: body_text(scope.source.response),
+    "code": lambda scope: _quiet(scope.source.plan.code, scope),
+    "message": lambda scope: _quiet(scope.source.plan.message, scope),
+    "said": lambda scope: folded(scope["message"]),
+    "read": lambda scope: read_values(scope.source.reads, scope),
+}
+
+
+def answer_scope(step: Step, base: Scope, response: Response, request_url: str, reads: Reads) -> tuple[Scope, bool]:
     """The roots of queries on this answer, and whether its body could be read."""
     readable = True
     try:
         body = parse_body(response, step.answer.form)
     except Unreadable:
         body, readable = None, False
-    scope = base.having(status=response.status, headers=dict(response.headers), body=body, request={"url": request_url})
-    scope.lazy = {
-        **scope.lazy,
-        "text": lambda: body_text(response),
-        "code": lambda: _quiet(step.answer.code, scope),
-        "message": lambda: _quiet(step.answer.message, scope),
-        "said": lambda: folded(scope["message"]),
-        "read": lambda: read(scope),
-    }
+    scope = base.declaring(_OF_ANSWER, _Heard(step.answer, response, request_url, reads))
+    scope["status"] = response.status
+    scope["body"] = body
     return scope, readable
 
 
@@ -102,15 +128,8 @@ def _quiet(query: Evaluate | None, scope: Scope) -> Any:
 
 def classify(step: Step, scope: Scope, response: Response, readable: bool, masker: Masker) -> Verdict | None:
     """Returns None or the `ok` verdict for a success; raises `CallError` for everything else."""
-    for rule in step.rules:
-        # Most rules of most answers end here, and a call each would be a tenth of the engine's own time.
-        if rule.effect is not None and rule.effect != step.effect:
-            continue
-        if rule.statuses is not None and response.status not in rule.statuses:
-            continue
-        if rule.message_contains and not _says(rule.message_contains, scope["said"]):
-            continue
-        verdict = match(rule, scope, response.status, step.effect)
+    for rule in _possible(step, response.status):
+        verdict = _verdict(rule, scope)
         if verdict is not None:
             if verdict.code is None:
                 return verdict
@@ -126,6 +145,18 @@ def classify(step: Step, scope: Scope, response: Response, readable: bool, maske
     return None
 
 
+def _possible(step: Step, status: int) -> tuple[Rule, ...]:
+    """The rules that an answer with this status may fit, in their order."""
+    found = step.by_status.get(status)
+    if found is None:
+        found = step.by_status[status] = tuple(rule for rule in step.rules if _may_fit(rule, status, step.effect))
+    return found
+
+
+def _may_fit(rule: Rule, status: int, effect: str) -> bool:
+    return (rule.statuses is None or status in rule.statuses) and (rule.effect is None or rule.effect == effect)
+
+
 def _succeeded(query: Evaluate, scope: Scope) -> bool:
     try:
         return holds(query(scope))
@@ -135,10 +166,10 @@ def _succeeded(query: Evaluate, scope: Scope) -> bool:
 
 def match(rule: Rule, scope: Scope, status: int, effect: str) -> Verdict | None:
     """The verdict of a rule all of whose matchers hold. A query that raises is no match."""
-    if rule.statuses is not None and status not in rule.statuses:
-        return None
-    if rule.effect is not None and rule.effect != effect:
-        return None
+    return _verdict(rule, scope) if _may_fit(rule, status, effect) else None
+
+
+def _verdict(rule: Rule, scope: Scope) -> Verdict | None:
     try:
         if rule.message_contains and not _says(rule.message_contains, scope["said"]):
             return None

@@ -12,7 +12,6 @@ from typing import Any
 from engine.catalog import Effect, Limit, Method, Signature, Step
 from engine.compiled.scope import Scope
 from engine.errors import AnswerLost, AnswerTooLarge, CallError, CallTimedOut, ConnectFailed
-from engine.library.absent import ABSENT
 from engine.model import Request, Response
 from engine.plugins import Refresher, Signer, SignInput
 from engine.runtime import auth, breaker, egress, limits, response, retry, verify, waits
@@ -190,8 +189,7 @@ async def _transmit(work: _Work, request: Request, host: str, remaining: float) 
 
 def _read(work: _Work, answer: Response, url: str) -> response.Reply:
     call = work.call
-    reads = call.action.read
-    made, readable = response.answer_scope(work.step, work.scope, answer, url, lambda inner: read_values(reads, inner))
+    made, readable = response.answer_scope(work.step, work.scope, answer, url, call.action.read)
     proofs = call.action.verify_answer if readable and 200 <= answer.status < 300 and not call.signs_in else ()
     if proofs and not is_proven(proofs, call.account, made, answer, work.wires):
         raise CallError("INVALID_RESPONSE", "the signature of the provider's answer does not fit")
@@ -217,16 +215,6 @@ def is_proven(proofs: tuple[Signature, ...], account: Account, made: Scope, answ
 def _seen(answer: Response, body: Any) -> SignInput:
     values = body if isinstance(body, dict) else {}
     return SignInput(headers=dict(answer.headers), values=values, raw=answer.body)
-
-
-def read_values(reads: tuple[tuple[str, Callable[[Any], Any]], ...], scope: Scope) -> dict[str, Any]:
-    """The action's `read` queries in order; later ones may use the ones before."""
-    values: dict[str, Any] = {}
-    inner = scope.having(read=values)
-    for name, query in reads:
-        value = query(inner)
-        values[name] = None if value is ABSENT else value
-    return values
 
 
 def _unsent(call: Call, draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> response.Reply:

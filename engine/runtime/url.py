@@ -23,6 +23,8 @@ _URL = re.compile(
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff]")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+"""Nothing in it may be refused. The star can't backtrack into another reading: each segment begins with its slash."""
 _DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
@@ -78,6 +80,8 @@ def origin(url: str) -> str:
 def join(base: str, path: str) -> str:
     """A server's base URL and a rooted, already encoded path (no query). Raises `UnsafeUrl`."""
     _check_base(base)
+    if _PLAIN_PATH.fullmatch(path):
+        return base.rstrip("/") + path
     if not path.startswith("/"):
         raise UnsafeUrl('a path must begin with "/"')
     if path.startswith("//"):
