@@ -232,7 +232,7 @@ _OPEN = "open"  # a schema says `x-sensitive: false`
 class Sensitive:
     """What one level of a value may show: compiled from schemas, filled up by the names of keys as they come."""
 
-    __slots__ = ("items", "kind", "others", "person", "properties", "seen")
+    __slots__ = ("items", "kind", "open", "others", "person", "properties", "seen")
 
     def __init__(self, *, person: bool = False) -> None:
         self.kind: str | None = None  # STARS, DOTS or _OPEN
@@ -241,6 +241,7 @@ class Sensitive:
         self.others: Sensitive | None = None
         self.items: Sensitive | None = None
         self.seen: dict[str, tuple[str | None, Sensitive]] = {}
+        self.open: set[str] = set()  # the keys of `seen` that hide nothing by their name
 
     def of_key(self, key: str) -> tuple[str | None, Sensitive]:
         """The mask for this key's value (None: look inside) and what its inside may show."""
@@ -249,7 +250,10 @@ class Sensitive:
             judged = self._judge(key)
             if len(self.seen) >= _MAX_SEEN:  # keys may come from outside, without end
                 self.seen.clear()
+                self.open.clear()
             self.seen[key] = judged
+            if judged[0] is None:
+                self.open.add(key)
         return judged
 
     def of_item(self) -> Sensitive:
@@ -305,7 +309,9 @@ def _show(value: Any, sensitive: Sensitive, depth: int) -> Any:
 
 
 def _show_object(value: dict[str, Any], sensitive: Sensitive, depth: int) -> dict[str, Any]:
-    shown, seen = value, sensitive.seen  # read here: this loop runs over every key of every log row
+    if sensitive.open.issuperset(value) and _SCALARS.issuperset(map(type, value.values())):
+        return value  # most objects of most log rows
+    shown, seen = value, sensitive.seen
     for key, item in value.items():
         kind, inside = seen.get(key) or sensitive.of_key(key)
         if kind is not None:

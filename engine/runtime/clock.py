@@ -13,7 +13,7 @@ from typing import Protocol
 # An id is made on every call, and python-ulid takes as long for it as the request takes to be built.
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM = (_BASE32 * 8).encode()  # for each byte the character of its lower five bits
-_SHIFTS = tuple(range(45, -1, -5))
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 
 
 class Clock(Protocol):
@@ -64,4 +64,6 @@ class SystemClock:
 
 @lru_cache(maxsize=1)
 def _time_text(milliseconds: int) -> str:
-    return "".join([_BASE32[(milliseconds >> shift) & 31] for shift in _SHIFTS])
+    high, low = milliseconds >> 20, milliseconds & 0xFFFFF
+    pairs = (high >> 20, (high >> 10) & 1023, high & 1023, low >> 10, low & 1023)
+    return "".join([_PAIRS[pair] for pair in pairs])

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from engine.catalog import Action, AnswerPlan, Step
 from engine.compiled.schema import Schema
-from engine.compiled.scope import Scope
+from engine.compiled.scope import Lazy, Scope
 from engine.model import Command
 from engine.runtime.account import Account
 from engine.runtime.call import Call, call_root
@@ -78,20 +78,22 @@ def outside(account: Account, clock: Clock, seconds: float = SECONDS, *, signs_i
     return call
 
 
-def secret_roots(account: Account) -> dict[str, Any]:
-    """The roots that `apply`, `sign` and the method's own requests see, and no others."""
-    token = {name: account.token[name] for name in ("access", "refresh", "expiresAt", "scope") if name in account.token}
-    return {
-        "config": account.config,
-        "credentials": dict(account.credentials),
-        "app": dict(account.app),
-        "token": token,
-    }
+_OF_TOKEN: Final = frozenset({"access", "refresh", "expiresAt", "scope"})
+SECRETS: Lazy = {
+    "credentials": lambda scope: dict(scope.source.credentials),
+    "app": lambda scope: dict(scope.source.app),
+    "token": lambda scope: {name: value for name, value in scope.source.token.items() if name in _OF_TOKEN},
+}
+"""The roots that `apply`, `sign` and the method's own requests see beside `config`; `source`: an account."""
 
 
 def own_scope(call: Call, **more: Any) -> Scope:
     """Roots of requests outside of actions."""
-    return Scope({**secret_roots(call.account), "call": call.scope["call"], "steps": {}, **more})
+    roots = {"config": call.account.config, "call": call.scope["call"], "steps": {}, **more}
+    scope = Scope.of(roots, SECRETS, call.account)
+    for name in SECRETS:  # read now: they may change while requests are on their way
+        _ = scope[name]
+    return scope
 
 
 async def errand(

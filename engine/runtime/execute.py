@@ -29,7 +29,7 @@ from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root, call_scope
 from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
-from engine.runtime.errand import SECONDS, errand, secret_roots
+from engine.runtime.errand import SECONDS, SECRETS, errand
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
 from engine.runtime.output import mapped
 from engine.runtime.pages import Page
@@ -177,25 +177,8 @@ class Engine:
             return None
         method = auth.choose(call.account)
         await self._ready(call, method)
-
-        used, sent = Refused(), call.account.held
-
-        def secrets() -> Scope:
-            nonlocal used, sent
-            # Another call may renew it while this one is on its way.
-            used = Refused(call.account.token.get("access"), call.account.token_version)
-            sent = call.account.held
-            return secret_scope(call.account)
-
-        async def renew() -> bool:
-            # Perhaps the secret was changed where it is kept, not through us.
-            is_changed = await self.accounts.reread(call.account, sent)
-            if method.token is None:
-                return is_changed
-            return await self.tokens.renew(call, method, used)
-
-        signs = call.action.sign.get(method.name, method.sign)
-        return Signing(method, signs, secrets, renew)
+        used = _Used(self, call, method)
+        return Signing(method, call.action.sign.get(method.name, method.sign), used.secrets, used.renew)
 
     async def _ready(self, call: Call, method: Method) -> None:
         """With a token, where the method logs in. A login that is refused is tried with other credentials, if there are
@@ -259,6 +242,29 @@ class Engine:
         await self.store.lifetime.close()
 
 
+class _Used:
+    """What the last attempt was signed in with; another call may renew it while this one is on its way."""
+
+    __slots__ = ("_call", "_engine", "_held", "_method", "_token")
+
+    def __init__(self, engine: Engine, call: Call, method: Method) -> None:
+        self._engine, self._call, self._method = engine, call, method
+        self._held = call.account.held
+        self._token: tuple[str | None, int] = (None, 0)
+
+    def secrets(self) -> Scope:
+        account = self._call.account
+        self._held, self._token = account.held, (account.token.get("access"), account.token_version)
+        return secret_scope(account)
+
+    async def renew(self) -> bool:
+        """Perhaps the secret was changed where it is kept, not through us."""
+        is_changed = await self._engine.accounts.reread(self._call.account, self._held)
+        if self._method.token is None:
+            return is_changed
+        return await self._engine.tokens.renew(self._call, self._method, Refused(*self._token))
+
+
 def _holds_key(trail: Trail) -> bool:
     """Whether a repeat under the key of this call must not be sent."""
     call, error = trail.call, trail.error
@@ -278,7 +284,7 @@ def place_of(error: BaseException) -> str:
 
 def secret_scope(account: Account) -> Scope:
     """The roots that only `apply` and `sign` see."""
-    return Scope(secret_roots(account))
+    return Scope.of({"config": account.config}, SECRETS, account)
 
 
 def problem_of(error: CallError) -> Problem:

@@ -46,7 +46,7 @@ class Wires:
     refreshers: Mapping[str, Refresher] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Signing:
     """How the requests of a step are signed in; `renew` gets a fresh token or secret once, and says whether it did."""
 
