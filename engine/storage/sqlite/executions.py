@@ -39,21 +39,28 @@ _LARGE: Final = 256 * 1024
 
 
 class _Waiting:
-    """A row and the caller who waits for it."""
+    """A row, and how it went once that is known."""
 
-    __slots__ = ("done", "row")
+    __slots__ = ("done", "error", "is_settled", "row")
 
-    def __init__(self, row: Row, done: asyncio.Future[None]) -> None:
+    def __init__(self, row: Row) -> None:
         self.row = row
-        self.done = done
+        self.is_settled = False
+        self.error: Exception | None = None
+        self.done: asyncio.Future[None] | None = None
 
     def finish(self, error: Exception | None) -> None:
-        if self.done.done():  # the caller was cancelled
-            return
-        if error is None:
+        self.is_settled, self.error = True, error
+        if self.done is not None and not self.done.done():  # done: the caller was cancelled
             self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
+
+    async def settled(self) -> None:
+        """Raises what went wrong."""
+        if not self.is_settled:
+            self.done = asyncio.get_running_loop().create_future()
+            await self.done
+        if self.error is not None:
+            raise self.error
 
 
 class SqliteExecutions:
@@ -68,12 +75,15 @@ class SqliteExecutions:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # rows of a loop that is gone have no caller any more
             self._loop, self._waiting, self._bytes = loop, [], 0
-        done: asyncio.Future[None] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._flush)
-        self._waiting.append(_Waiting(_values(execution), done))
+        together, mine = self._waiting, _Waiting(_values(execution))
+        together.append(mine)
         self._bytes += len(execution.input) + len(execution.output or b"")
-        await done
+        try:
+            await asyncio.sleep(0)  # whoever comes in this turn of the loop is written with it
+        finally:  # also for one that is cancelled: what was done stands in the log
+            if together is self._waiting:
+                self._flush()
+        await mine.settled()
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None:
         rows = await self._database.read(_GET, (execution_id, tenant_id, execution_id, tenant_id))
