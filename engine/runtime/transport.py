@@ -1,36 +1,33 @@
-"""The wire. The only file that knows the HTTP client; its exceptions are translated here and nowhere else.
+"""The wire: HTTP/1.1 over connections that are kept.
 
-One session per process: connections are kept alive, redirects are never followed, nothing is ever sent twice by
-the client itself, and reading stops at the size cap.
+Redirects are never followed, cookies never kept, proxies of the environment never used, nothing is ever sent twice,
+and reading stops at the size cap. What goes wrong is one of four errors, here and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import socket
+import os
+import re
 import ssl
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Final, NamedTuple, Protocol
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-from yarl import URL
-
-from engine.errors import AnswerLost, AnswerTooLarge, CallTimedOut, ConnectFailed
+from engine.errors import ConnectFailed
 from engine.model import Request, Response
-from engine.runtime.url import private_address
+from engine.runtime.http1 import Line, written
+from engine.runtime.names import Address, Names, Unresolved
+from engine.runtime.url import UnsafeUrl, split
 
-CONNECT_SECONDS = 5.0
-_POOL, _POOL_PER_HOST = 2048, 512  # a provider that hangs holds its own share, not everybody's
+CONNECT_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 15.0
+"""A connection that nobody used for so long is not used again: the other side may be closing it just now."""
+_MOST, _MOST_PER_HOST = 2048, 512  # a provider that hangs holds its own share, not everybody's
 
 
 class Transport(Protocol):
-    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the client's own
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the pool's own
         """One request, one whole answer within `timeout` seconds and `max_bytes` (decoded) bytes.
 
         Raises `ConnectFailed` (nothing was sent), `AnswerLost`, `CallTimedOut`, `AnswerTooLarge`.
@@ -40,56 +37,27 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-class _OwnThreads(AbstractResolver):
-    """Looks names up in threads that nobody else needs: a name server that hangs holds up these lookups only."""
+class Origin(NamedTuple):
+    """What connections are kept by."""
 
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lookup")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        def look_up() -> list[ResolveResult]:
-            kind, flags = socket.SOCK_STREAM, socket.AI_ADDRCONFIG
-            found = socket.getaddrinfo(host, port, family=family, type=kind, flags=flags)
-            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-            return [
-                ResolveResult(
-                    hostname=host, host=str(address[0]), port=int(address[1]), family=of, proto=proto, flags=numeric
-                )
-                for of, _, proto, _, address in found
-            ]
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
-
-    async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    is_tls: bool
+    host: str
+    port: int
 
 
-class _PublicResolver(AbstractResolver):
-    """Names resolve to public addresses only, and the checked address is the one that is connected to."""
+class _Place:
+    """The connections to one origin; `waiting`: who waits for one of them."""
 
-    def __init__(self, inner: AbstractResolver, exempt: frozenset[tuple[str, int]]) -> None:
-        self._inner = inner
-        self._exempt = exempt
+    __slots__ = ("count", "idle", "waiting")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if (host, port) in self._exempt:
-            return found
-        public = [entry for entry in found if not private_address(entry["host"])]
-        if not public:
-            raise OSError(None, "the host has no public address")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
+    def __init__(self) -> None:
+        self.count = 0
+        self.idle: list[Line] = []
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
 
 class HttpTransport:
-    """HTTP/1.1 over aiohttp. `exempt`: hosts and ports the operator vouches for; `allow_private`: any address.
+    """`exempt`: hosts and ports the operator vouches for; `allow_private`: any address.
 
     `lookup_threads`: so many of its own, for hosts that tenants name; None: those that the whole process shares.
     """
@@ -101,147 +69,185 @@ class HttpTransport:
         allow_private: bool = False,
         lookup_threads: int | None = None,
     ) -> None:
-        self._exempt = exempt
-        self._allow_private = allow_private
-        self._lookup_threads = lookup_threads
-        self._opened: aiohttp.ClientSession | None = None
-        self._names: AbstractResolver | None = None
+        self._names = Names(exempt=exempt, allow_private=allow_private, threads=lookup_threads)
+        self._places: dict[Origin, _Place] = {}
+        self._open: set[Line] = set()
+        self._count = 0  # of those that are open, and those that are being opened
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for a connection to whatever place
+        self._sweep: asyncio.TimerHandle | None = None
 
-    def _session(self) -> aiohttp.ClientSession:
-        """Opened on the first call, inside the running loop."""
-        if self._opened is None:
-            names = ThreadedResolver() if self._lookup_threads is None else _OwnThreads(self._lookup_threads)
-            self._names = names
-            resolver = names if self._allow_private else _PublicResolver(names, self._exempt)
-            connector = aiohttp.TCPConnector(
-                limit=_POOL,
-                limit_per_host=_POOL_PER_HOST,
-                ttl_dns_cache=10,
-                resolver=resolver,
-                ssl=ssl.create_default_context(),
-            )
-            self._opened = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-                skip_auto_headers=("User-Agent", "Content-Type"),
-                requote_redirect_url=False,
-                trust_env=False,
-            )
-            # The client resends "idempotent" methods on a dropped connection; what may be resent is declared
-            # by the spec's effect, not by the method.
-            self._opened._retry_connection = False
-        return self._opened
-
-    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the client's own
-        url = URL(request.url, encoded=True)
-        self._check_literal(url.host or "", url.port or 0)
-        limits = _limits(math.floor(timeout * 10) / 10 if timeout > 1 else timeout)
+    async def send(self, request: Request, *, timeout: float, max_bytes: int) -> Response:  # noqa: ASYNC109 - the pool's own
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
         try:
-            async with self._session().request(
-                request.method,
-                url,
-                headers=request.headers,
-                data=request.body or None,
-                allow_redirects=False,
-                timeout=limits,
-            ) as answer:
-                if answer.content.is_eof():  # the whole body came with its headers
-                    body = _bounded(answer.content.read_nowait(), max_bytes)
-                else:
-                    with _failing_with_the_connection(answer):
-                        body = await _read(answer, max_bytes)
-                return Response(answer.status, _headers(answer), body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise ConnectFailed(_reason(error)) from None
-        except (TimeoutError, aiohttp.ServerTimeoutError):
-            raise CallTimedOut("no whole answer came in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise AnswerLost(f"the connection failed before the answer was whole ({type(error).__name__})") from None
+            origin, host, target = _parts(request.url)
+            data = written(request, host, target)
+        except ValueError as error:
+            raise ConnectFailed(f"the request can't be sent: {error}") from None
+        place = self._places.get(origin)
+        if place is None:
+            place = self._places[origin] = _Place()
+        line = self._kept(place, loop.time()) or await self._another(origin, place, deadline)
+        timer = loop.call_at(deadline, line.late)
+        try:
+            return await line.ask(data, is_bare=request.method == "HEAD", max_bytes=max_bytes)
+        finally:
+            timer.cancel()
+            self._give_back(place, line, loop)
 
-    def _check_literal(self, host: str, port: int) -> None:
-        """An address in the URL itself never meets the resolver."""
-        is_address = ":" in host or host.replace(".", "").isdigit()
-        is_vouched = self._allow_private or (host, port) in self._exempt
-        if is_address and not is_vouched and private_address(host):
-            raise ConnectFailed("the host is not a public address")
+    def _kept(self, place: _Place, now: float) -> Line | None:
+        """The connection that was used last, where one may be used again."""
+        while place.idle:
+            line = place.idle.pop()
+            if line.is_open and now - line.idle_since < IDLE_SECONDS:
+                return line
+            self._drop(place, line)
+        return None
+
+    async def _another(self, origin: Origin, place: _Place, deadline: float) -> Line:
+        """A new connection, or one that has become free. Raises `ConnectFailed`."""
+        loop = asyncio.get_running_loop()
+        while place.count >= _MOST_PER_HOST or self._count >= _MOST:
+            await _turn(place.waiting if place.count >= _MOST_PER_HOST else self._waiting, deadline)
+            line = self._kept(place, loop.time())
+            if line is not None:
+                return line
+        place.count, self._count = place.count + 1, self._count + 1
+        try:
+            line = await self._connected(origin, deadline)
+        except BaseException:
+            self._left(place)
+            raise
+        self._open.add(line)
+        return line
+
+    async def _connected(self, origin: Origin, deadline: float) -> Line:
+        loop = asyncio.get_running_loop()
+        limit = min(deadline, loop.time() + CONNECT_SECONDS)
+        try:
+            async with asyncio.timeout_at(limit):
+                found = await self._names.addresses(origin.host, origin.port)
+                return await _to_one_of(found, origin)
+        except Unresolved as error:
+            raise ConnectFailed(str(error)) from None
+        except TimeoutError:
+            raise ConnectFailed("connecting took too long") from None
+        except ssl.SSLError:
+            raise ConnectFailed("TLS failed") from None
+        except OSError:
+            raise ConnectFailed("the connection was refused or failed") from None
+
+    def _give_back(self, place: _Place, line: Line, loop: asyncio.AbstractEventLoop) -> None:
+        """One whose answer was not whole is not used again."""
+        if not line.is_free:
+            self._drop(place, line)
+            return
+        line.idle_since = loop.time()
+        place.idle.append(line)
+        _wake(place.waiting)
+        if self._sweep is None:
+            self._sweep = loop.call_later(IDLE_SECONDS, self._close_idle)
+        if self._waiting:  # for another place: this one makes room
+            self._drop(place, place.idle.pop(0))
+
+    def _drop(self, place: _Place, line: Line) -> None:
+        line.close()
+        self._open.discard(line)
+        self._left(place)
+
+    def _left(self, place: _Place) -> None:
+        place.count, self._count = place.count - 1, self._count - 1
+        _wake(place.waiting)
+        _wake(self._waiting)
+
+    def _close_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - IDLE_SECONDS
+        for origin, place in list(self._places.items()):
+            for line in [one for one in place.idle if not one.is_open or one.idle_since <= oldest]:
+                place.idle.remove(line)
+                self._drop(place, line)
+            if not place.count and not place.waiting:
+                del self._places[origin]
+        kept = any(place.idle for place in self._places.values())
+        self._sweep = loop.call_later(IDLE_SECONDS, self._close_idle) if kept else None
 
     async def close(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-            if self._names is not None:
-                await self._names.close()
-            await asyncio.sleep(0)  # lets the sockets close before the loop does
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for line in list(self._open):
+            line.close()
+        self._names.close()
+        await asyncio.sleep(0)  # lets the sockets close before the loop does
 
 
-@contextmanager
-def _failing_with_the_connection(answer: aiohttp.ClientResponse) -> Iterator[None]:
-    """The body fails as soon as its connection is closed before its end.
-
-    The client closes the connection on a malformed chunk without waking who reads: it would wait its whole time.
-    """
-    content, connection = answer.content, answer.connection
-    if connection is None or connection.protocol is None:
-        yield
-        return
-
-    def fail(_: object = None) -> None:
-        if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("the connection was closed before the answer was whole"))
-
-    closed = connection.protocol.closed
-    if closed is None:
-        fail()
-        yield
-        return
-    closed.add_done_callback(fail)
+async def _turn(waiting: deque[asyncio.Future[None]], deadline: float) -> None:
+    turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting.append(turn)
     try:
-        yield
+        async with asyncio.timeout_at(deadline):
+            await turn
+    except TimeoutError:
+        raise ConnectFailed("no connection was free in time") from None
     finally:
-        closed.remove_done_callback(fail)
+        if turn in waiting:
+            waiting.remove(turn)
+        elif turn.cancelled() or not turn.done():
+            _wake(waiting)
 
 
-@lru_cache(maxsize=512)
-def _limits(timeout: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_SECONDS, timeout))
+def _wake(waiting: deque[asyncio.Future[None]]) -> None:
+    while waiting:
+        turn = waiting.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return
 
 
-def _bounded(body: bytes, max_bytes: int) -> bytes:
-    if len(body) > max_bytes:
-        raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
-    return body
+async def _to_one_of(addresses: tuple[Address, ...], origin: Origin) -> Line:
+    """Connected to the first that answers; one that says nothing leaves time for the others. Raises `OSError`."""
+    loop, tls = asyncio.get_running_loop(), _trusted(*_certificates()) if origin.is_tls else None
+    name = origin.host if origin.is_tls else None
+    share = CONNECT_SECONDS / len(addresses)
+    for at, address in enumerate(addresses, 1):
+        is_last = at == len(addresses)
+        try:
+            async with asyncio.timeout(None if is_last else share):
+                _, line = await loop.create_connection(Line, address.host, address.port, ssl=tls, server_hostname=name)
+                return line
+        except ssl.SSLError:
+            raise
+        except OSError:  # also that its share of the time is over
+            if is_last:
+                raise
+    raise OSError("there is no address")
 
 
-async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    length = answer.content_length
-    if length is not None and length > max_bytes:
-        raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in answer.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
-            answer.close()
-            raise AnswerTooLarge(f"the answer is larger than {max_bytes} bytes")
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+def _certificates() -> tuple[str | None, str | None]:
+    return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
 
 
-def _headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in answer.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return headers
+@lru_cache(maxsize=8)
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Made once: it takes 20 ms. The certificates are those that these variables name, or the system's."""
+    return ssl.create_default_context()
 
 
-def _reason(error: Any) -> str:
-    """Why nothing was sent, without address or path."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return "TLS failed"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        private = "no public address" in str(error)
-        return "the host has no public address" if private else "the host's name can't be resolved"
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "connecting took too long"
-    return "the connection was refused or failed"
+_AUTHORITY: Final = re.compile(r"[^:/?#]*://[^/?#]*")
+
+
+def _parts(url: str) -> tuple[Origin, str, str]:
+    """What connections are kept by, the Host header and the target. Raises ValueError."""
+    found = _AUTHORITY.match(url)
+    if found is None:
+        raise UnsafeUrl("the URL is not absolute")
+    origin, host = _origin(found[0])
+    target = url[found.end() :]
+    return origin, host, target if target.startswith("/") else "/" + target
+
+
+@lru_cache(maxsize=1024)
+def _origin(text: str) -> tuple[Origin, str]:
+    found = split(text)
+    return Origin(found.scheme == "https", found.host, found.port), found.origin.partition("//")[2]

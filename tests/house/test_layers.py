@@ -30,7 +30,7 @@ def test_imports_point_down_only() -> None:
         ("diagnostics.py", "import engine.errors", "engine.diagnostics -> engine.errors"),
         ("runtime/peek.py", "import engine.spec", "engine.runtime.peek -> engine.spec"),
         ("model.py", "import jinja2", "engine.model -> jinja2"),
-        ("connections/peek.py", "import aiohttp", "engine.connections.peek -> aiohttp"),
+        ("connections/peek.py", "import httptools", "engine.connections.peek -> httptools"),
         ("storage/peek.py", "import yaml", "engine.storage.peek -> yaml"),
         ("api/peek.py", "import engine.storage.sqlite", "engine.api.peek -> engine.storage.sqlite"),
         ("somewhere.py", "", "somewhere"),
