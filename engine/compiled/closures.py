@@ -65,7 +65,7 @@ def same(left: Any, right: Any) -> bool:
     return identity(left) == identity(right) if isinstance(left, list | dict) else True
 
 
-def _step(value: Any, key: str | int) -> Any:
+def step_into(value: Any, key: str | int) -> Any:
     """A key of an object or an index of a list; anything else has no such part."""
     if isinstance(key, str):
         if isinstance(value, Mapping):
@@ -89,7 +89,7 @@ def path_reader(path: Path) -> Evaluate:
 
         def two(scope: Any) -> Any:
             value = scope[root]
-            return value.get(key, ABSENT) if type(value) is dict else _step(value, key)
+            return value.get(key, ABSENT) if type(value) is dict else step_into(value, key)
 
         return two
     root, rest = path[0], path[1:]
@@ -97,7 +97,7 @@ def path_reader(path: Path) -> Evaluate:
     def deep(scope: Any) -> Any:
         value = scope[root]
         for step in rest:
-            value = _step(value, step)
+            value = step_into(value, step)
         return value
 
     return deep
@@ -341,12 +341,12 @@ class _Compiler:
         operand = self.compile(node.node)
         if isinstance(key, str):
             self.at(key)
-            return lambda scope: _step(operand(scope), key)
+            return lambda scope: step_into(operand(scope), key)
         reads = self.compile(key)
 
         def run(scope: Any) -> Any:
             step = reads(scope)
-            return _step(operand(scope), step) if type(step) in (str, int) else ABSENT
+            return step_into(operand(scope), step) if type(step) in (str, int) else ABSENT
 
         return run
 

@@ -51,7 +51,9 @@ def compile_query(text: str, names: Names, *, rooted: bool = True) -> Evaluate:
 
 def holds(value: Any) -> bool:
     """JMESPath's truth: null, false, empty text, list and object are false; the number 0 is true."""
-    return value is True or not (value is None or value is False or value is ABSENT or value in ("", [], {}))
+    if value:
+        return True
+    return value is not None and value is not False and value is not ABSENT and not isinstance(value, str | list | dict)
 
 
 def _guarded(evaluate: Evaluate) -> Evaluate:
@@ -206,8 +208,7 @@ class _Compiler:
         left, right = (self._compared(child, other, at_root) for child, other in _each_way(node["children"]))
         sign = node["value"]
         if sign in ("eq", "ne"):
-            wanted = sign == "eq"
-            return lambda value: same(left(value), right(value)) is wanted
+            return _equality(left, right, node["children"], wanted=sign == "eq")
         order = _ORDER[sign]
 
         def run(value: Any) -> Any:
@@ -352,12 +353,26 @@ def _each_way(pair: list[Node]) -> tuple[tuple[Node, Node], tuple[Node, Node]]:
     return (left, right), (right, left)
 
 
+def _equality(left: Evaluate, right: Evaluate, nodes: list[Node], *, wanted: bool) -> Evaluate:
+    literal = nodes[1]["value"] if nodes[1]["type"] in ("literal", "raw_string") else None
+    if isinstance(literal, str):  # what most rules compare with; a text equals nothing but a text
+        return (lambda value: left(value) == literal) if wanted else (lambda value: left(value) != literal)
+    if type(literal) is int:  # True equals 1 in Python
+
+        def is_number(value: Any) -> bool:
+            found = left(value)
+            return (found == literal and found is not True and found is not False) is wanted
+
+        return is_number
+    return lambda value: same(left(value), right(value)) is wanted
+
+
 def _what_holds(base: Evaluate) -> Evaluate:
     """`list[?@]`: the elements that are not false."""
 
     def run(value: Any) -> Any:
         found = base(value)
-        return [element for element in found if holds(element)] if isinstance(found, list) else None
+        return [one for one in found if one or (one is not None and holds(one))] if isinstance(found, list) else None
 
     return run
 
@@ -367,7 +382,7 @@ def _fields(names: list[str]) -> Evaluate:
 
     def run(value: Any) -> Any:
         if isinstance(value, dict):
-            return [value.get(name) for name in names]
+            return list(map(value.get, names))
         return None if value is None else [None] * len(names)
 
     return run
@@ -415,6 +430,19 @@ def _root_reader(path: tuple[str, ...]) -> Evaluate:
             return value.get(only) if isinstance(value, dict) else None
 
         return two
+
+    if len(rest) == 2:
+        middle, last = rest
+
+        def three(scope: Any) -> Any:
+            value = scope[root]
+            if isinstance(value, dict):
+                value = value.get(middle)
+                if isinstance(value, dict):
+                    return value.get(last)
+            return None
+
+        return three
 
     def deep(scope: Any) -> Any:
         value = scope[root]

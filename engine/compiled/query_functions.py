@@ -45,7 +45,7 @@ def _need(function: str, value: Any, *types: str) -> Any:
 
 
 def _sum(value: Any) -> Any:
-    if type(value) is list and all(type(item) is int for item in value):
+    if type(value) is list and {int}.issuperset(map(type, value)):
         return sum(value)
     return _total(_numbers("sum", value))
 

@@ -189,9 +189,11 @@ def _list_filler(schema: Mapping[str, Any]) -> Fill | None:
 def _object_filler(schema: Mapping[str, Any]) -> Fill | None:
     properties = schema.get("properties") or {}
     defaults = [(n, s["default"]) for n, s in properties.items() if isinstance(s, Mapping) and "default" in s]
-    below = [(name, fill) for name, sub in properties.items() if (fill := _filler(sub)) is not None]
+    fills = {name: fill for name, sub in properties.items() if (fill := _filler(sub)) is not None}
+    numbers = frozenset(name for name, fill in fills.items() if fill is _integral)
+    below = [(name, fill) for name, fill in fills.items() if name not in numbers]
     others = _filler(schema.get("additionalProperties"))
-    if not defaults and not below and others is None:
+    if not defaults and not fills and others is None:
         return None
     plain = [(n, d) for n, d in defaults if not isinstance(d, list | dict)]
     deep = [(n, d) for n, d in defaults if isinstance(d, list | dict)]
@@ -205,6 +207,9 @@ def _object_filler(schema: Mapping[str, Any]) -> Fill | None:
         for name, default in deep:
             if name not in filled:
                 filled[name] = copy.deepcopy(default)
+        if numbers and not _FRACTIONS.isdisjoint(map(type, filled.values())):
+            for name in numbers & filled.keys():
+                filled[name] = _integral(filled[name])
         for name, fill in below:
             if name in filled:
                 filled[name] = fill(filled[name])
@@ -214,6 +219,9 @@ def _object_filler(schema: Mapping[str, Any]) -> Fill | None:
         return filled
 
     return run
+
+
+_FRACTIONS = frozenset((float, Decimal))
 
 
 def _integral(value: Any) -> Any:

@@ -7,12 +7,14 @@ it had. The root of a body and of `$json` stays, and so do a literal `{}` and `[
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.compiled.closures import Evaluate
 from engine.compiled.fault import EvaluationError, Fault, Path, Report
+from engine.compiled.generated import Entry, object_of
 from engine.compiled.names import ANY, SURE, Names, Shape
 from engine.compiled.query import compile_query, holds
 from engine.compiled.query_text import plain_path
@@ -22,6 +24,7 @@ from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
 
+_PLAIN_TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 DIRECTIVES = frozenset(
     {
         "$each", "$as", "$where", "$value", "$when", "$cases", "$merge", "$const", "$null", "$json", "$text", "$join",
@@ -48,11 +51,6 @@ Watch = Callable[[Path, Evaluate], Evaluate]
 """Takes the path of a query, or of a branch of `$cases`, and its closure; gives the closure that is used."""
 
 
-def _unwatched(_path: Path, evaluate: Evaluate) -> Evaluate:
-    """Nobody wants to know what comes of it."""
-    return evaluate
-
-
 @dataclass(frozen=True, slots=True)
 class Leaves:
     """How the texts of a tree are read, and where findings go."""
@@ -61,7 +59,8 @@ class Leaves:
     report: Report
     note: Callable[[Leaf], None] = _unnoted
     """Is told of every query and template before it is compiled."""
-    watch: Watch = _unwatched
+    watch: Watch | None = None
+    """None: nobody wants to know what comes of it."""
     queries: bool = False
     escapes: Mapping[str, Escape] | None = None
     escape: Escape | None = None
@@ -81,6 +80,9 @@ def nothing(_scope: Any) -> Any:
 class _Compiler:
     def __init__(self, leaves: Leaves) -> None:
         self.leaves = leaves
+
+    def _watched(self, path: Path, evaluate: Evaluate) -> Evaluate:
+        return evaluate if self.leaves.watch is None else self.leaves.watch(path, evaluate)
 
     def _below(self, key: str | None) -> _Compiler:
         """For what stands under a key of an object, or (None) in a list."""
@@ -113,7 +115,7 @@ class _Compiler:
         try:
             if not leaves.queries:
                 return compile_template(text, leaves.names, leaves.escape)
-            query = leaves.watch(path, compile_query(text, leaves.names))
+            query = self._watched(path, compile_query(text, leaves.names))
         except Fault as fault:
             leaves.report(path, fault)
             return nothing
@@ -132,7 +134,7 @@ class _Compiler:
         """The text of `$each`, `$where`, `$when`: always a query."""
         self.leaves.note(Leaf("query", path, str(node), self.leaves.names))
         try:
-            return self.leaves.watch(path, compile_query(str(node), self.leaves.names))
+            return self._watched(path, compile_query(str(node), self.leaves.names))
         except Fault as fault:
             self.leaves.report(path, fault)
             return nothing
@@ -177,25 +179,31 @@ class _Compiler:
         return self._object(node, path, is_root)
 
     def _object(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
-        entries = []
+        entries: list[Entry] = []
         for key, value in node.items():
             if key in DIRECTIVES:
                 if key != "$when":
                     self._fault((*path, key), "EXPR023", f"{key} has no meaning here", key=True)
                 continue
             name = key[1:] if key.startswith("$$") else key
-            entries.append((name, self._below(name).compile(value, (*path, key))))
-        keeps = is_root or not entries
+            below = self._below(name)
+            entries.append(below._entry(name, value, below.compile(value, (*path, key))))
+        return object_of(entries, keeps=is_root or not entries)
 
-        def run(scope: Any) -> Any:
-            values = {}
-            for key, entry in entries:
-                value = entry(scope)
-                if value is not ABSENT:
-                    values[key] = value
-            return values if values or keeps else ABSENT
+    def _entry(self, name: str, node: Any, evaluate: Evaluate) -> Entry:
+        leaves = self.leaves
+        plain = leaves.escape is None and evaluate is not nothing and not (leaves.queries and leaves.watch)
+        path = self._plain_path(node) if plain and isinstance(node, str) else None
+        return Entry(name, evaluate, path, leaves.queries, keeps_null=_is_nullable(leaves.schema))
 
-        return run
+    def _plain_path(self, text: str) -> tuple[str, ...] | None:
+        """The names of a leaf that is nothing but a path of two names or more."""
+        if self.leaves.queries:
+            path = plain_path(text)
+        else:
+            found = _PLAIN_TEMPLATE.fullmatch(text)
+            path = tuple(found[1].split(".")) if found else None
+        return path if path is not None and len(path) > 1 else None
 
     def _each(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
         source = self._query(node["$each"], (*path, "$each"))
@@ -225,7 +233,7 @@ class _Compiler:
                 self._fault(here, "EXPR025", "this branch is never reached: the one before has no $when")
             when = self._query(case["$when"], (*here, "$when")) if "$when" in case else None
             value = self.compile(case["$value"], (*here, "$value"), is_root)
-            branches.append((when, self.leaves.watch(here, value)))
+            branches.append((when, self._watched(here, value)))
 
         def run(scope: Any) -> Any:
             for when, value in branches:

@@ -86,6 +86,8 @@ def decimal(x: Any) -> int | Decimal:
 @null_out
 def integer(x: Any) -> int:
     """The whole number in a text or number. A fraction is refused: round with `fixed(x, 0)` first."""
+    if type(x) is int:
+        return x
     value = decimal(x) if isinstance(x, str) else number("integer", x)
     value = value if isinstance(value, int) else _settled("integer", value)
     if not isinstance(value, int):

@@ -63,7 +63,7 @@ class Wire:
 
     def leaves(self, names: Names) -> Leaves:
         found = self.findings
-        return Leaves(names, found.report, found.leaves.append, found.watched, escapes=self.escapes)
+        return Leaves(names, found.report, found.leaves.append, found.watch, escapes=self.escapes)
 
     def tree(self, block: Mapping[str, Any], key: str, names: Names, path: Path) -> Evaluate | None:
         """A tree that may be of any kind, and may be absent as a whole."""

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from engine.catalog import Evaluate, Rule
 from engine.compiled.fault import Fault, Path
 from engine.compiled.names import Names
-from engine.compiled.tree import Leaf, Leaves
+from engine.compiled.tree import Leaf, Leaves, Watch
 from engine.diagnostics import Diagnostic
+from engine.errors import SpecError
 from engine.spec.source import Source
 
 
@@ -37,7 +38,12 @@ class Findings:
 
     def query_leaves(self, names: Names, **more: Any) -> Leaves:
         """For trees that read: their texts are queries."""
-        return Leaves(names, self.report, self.leaves.append, self.watched, queries=True, **more)
+        return Leaves(names, self.report, self.leaves.append, self.watch, queries=True, **more)
+
+    @property
+    def watch(self) -> Watch | None:
+        """For trees."""
+        return None if self.watcher is None else self.watched
 
     def watched(self, path: Path, evaluate: Evaluate) -> Evaluate:
         """The closure of the query at `path`, with what a watcher puts around it."""
@@ -45,6 +51,12 @@ class Findings:
 
     def watched_rule(self, path: Path, rule: Rule) -> Rule:
         return rule if self.watcher is None else self.watcher.rule(self.written_at(path), rule)
+
+    def raise_errors(self) -> None:
+        """Raises `SpecError` with the errors there are; for a spec that was known to have none."""
+        errors = tuple(one for one in self.diagnostics if one.severity == "error")
+        if errors:
+            raise SpecError(errors)
 
     def watching(self, watcher: Watcher) -> Findings:
         """For compiling the same spec once more: it knows where everything was written."""
