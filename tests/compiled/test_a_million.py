@@ -47,7 +47,8 @@ def path(dice: random.Random) -> str:
         made += dice.choice(
             (
                 f".{one}", f".{one}", f".{one}", "[0]", "[-1]", "[*]", "[]", ".*", "[1:]", "[::-1]", f"[?{one}]",
-                "[?@]",                 f"[?{one} == `2`]", f"[?{one} != 'a']", f"[?{one} == {other}]", f"[?!{one}]", f".[{one}, {other}]",
+                "[?@]", f"[?{one} == `2`]", f"[?{one} != 'a']", f"[?{one} == {other}]", f"[?!{one}]",
+                f".[{one}, {other}]",
                 f".{{x: {one}, y: {other}}}",
             )
         )  # fmt: skip
