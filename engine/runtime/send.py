@@ -272,18 +272,21 @@ def _buckets(work: _Work) -> Sequence[limits.Bucket]:
     what a call repeats, but neither its login nor its later steps: a call never stops halfway for being long.
     """
     call = work.call
-    integration = call.account.integration
-    found = [_bucket(call, limit) for limit in integration.limits]
     if call.signs_in or (call.counted and work.attempt == 1):
-        return found
+        return _of_provider(call)
     call.counted = True
     whole = call.account.buckets.get(call.action.action_id)
     if whole is None:
-        whole = call.account.buckets[call.action.action_id] = _whole(call, found, work.wires.tenant_calls_per_minute)
+        whole = call.account.buckets[call.action.action_id] = _whole(call, work.wires.tenant_calls_per_minute)
     return whole
 
 
-def _whole(call: Call, found: list[limits.Bucket], tenant_calls: int) -> tuple[limits.Bucket, ...]:
+def _of_provider(call: Call) -> list[limits.Bucket]:
+    return [_bucket(call, limit) for limit in call.account.integration.limits]
+
+
+def _whole(call: Call, tenant_calls: int) -> tuple[limits.Bucket, ...]:
+    found = _of_provider(call)
     if call.action.rate_limit is not None:
         key = f"limit:{call.account.key}:{call.action.action_id}"
         found.insert(0, limits.Bucket(key, "of this action on this connection", call.action.rate_limit, 60))
