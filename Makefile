@@ -23,7 +23,7 @@ WHEELS = $(foreach minor,$(GLIBC),--platform manylinux_2_$(minor)_$(LAMBDA_ARCH:
 WHEELS += --platform manylinux2014_$(LAMBDA_ARCH:arm64=aarch64) --only-binary :all: --implementation cp
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-slow lint format bench bench-quick bench-cold bundle lock
+.PHONY: help install install-dev run test test-slow lint format bench bench-quick bench-cold bench-guard bundle lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,14 +52,17 @@ format: install-dev ## Format and mend what can be mended mechanically
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
-bench: install-dev $(BENCH_VENV)/.installed ## The engine beside hand-written clients and its peers, some minutes
-	@$(BIN)/python -m bench.peers $(BENCH_ARGS)
+bench: install-dev $(BENCH_VENV)/.installed ## The engine beside hand-written clients and its peers, some 20 minutes
+	@$(BIN)/python -m bench.everything $(BENCH_ARGS)
 
 bench-quick: install-dev ## The engine against hand-written clients, under a minute
 	@$(BIN)/python -m bench.quick $(BENCH_ARGS)
 
 bench-cold: install-dev ## How long a function takes to start
 	@$(BIN)/python -m bench.cold_start $(BENCH_ARGS)
+
+bench-guard: install-dev ## How much work fixed jobs are, beside what they were; BENCH_ARGS=--record keeps it
+	@$(BIN)/python -m bench.instructions $(BENCH_ARGS)
 
 bundle: install ## Make build/lambda.zip for AWS (POLICY=…, LAMBDA_ARCH=…, LAMBDA_PYTHON=…; see infra/README.md)
 	@rm -rf build/lambda build/lambda.zip

@@ -12,9 +12,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 Chunk = Callable[[int], None]
 """Does the job that many times."""
+Cost = Callable[[int], float]
+"""Does it that many times, and says what one took."""
 
 MIN_ROUNDS = 9
 
@@ -53,15 +56,21 @@ def cpu(chunk: Chunk, calls: int) -> float:
 
 
 def compare(baseline: Chunk, candidate: Chunk, *, calls: int, rounds: int = MIN_ROUNDS) -> Comparison:
+    """Two jobs of this process."""
+    return interleaved(partial(cpu, baseline), partial(cpu, candidate), calls=calls, rounds=rounds)
+
+
+def interleaved(baseline: Cost, candidate: Cost, *, calls: int, rounds: int = MIN_ROUNDS) -> Comparison:
     """Warm both up, then `rounds` times: baseline, candidate, baseline, control (and the next round's baseline)."""
-    _warm_up(baseline, calls)
-    _warm_up(candidate, calls)
-    baselines, candidates, controls = [cpu(baseline, calls)], [], []
+    for cost in (baseline, candidate):
+        cost(max(calls // 4, 1))
+        gc.collect()
+    baselines, candidates, controls = [baseline(calls)], [], []
     for _ in range(rounds):
-        candidates.append(cpu(candidate, calls))
-        baselines.append(cpu(baseline, calls))
-        controls.append(cpu(baseline, calls))
-        baselines.append(cpu(baseline, calls))
+        candidates.append(candidate(calls))
+        baselines.append(baseline(calls))
+        controls.append(baseline(calls))
+        baselines.append(baseline(calls))
     return Comparison(
         ratio=Figure.of([c * 2 / (baselines[2 * i] + baselines[2 * i + 1]) for i, c in enumerate(candidates)]),
         control=Figure.of([c * 2 / (baselines[2 * i + 1] + baselines[2 * i + 2]) for i, c in enumerate(controls)]),

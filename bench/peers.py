@@ -1,4 +1,4 @@
-"""`make bench`: the engine beside hand-written clients and the peers of its field, each in a process of its own.
+"""The engine beside hand-written clients and the peers of its field, each in a process of its own.
 
     python -m bench.peers [--rounds 9] [--seconds 0.3] [--only NAME …] [--json FILE]
 
@@ -60,15 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("the peers are not installed: run `make bench`", file=sys.stderr)
         return 1
     names = options.only or list(NAMES)
-    with upstream() as origin:
-        lines = [
-            line
-            for width, baseline in WIDTHS.items()
-            for line in _measured(origin, width, baseline, names, options.rounds, options.seconds)
-        ]
+    lines = measured(names, options.rounds, options.seconds)
     print(table(lines))
     _write(options.json or RESULTS / "peers.json", lines)
     return 0
+
+
+def measured(names: Sequence[str] = tuple(NAMES), rounds: int = MIN_ROUNDS, seconds: float = 0.3) -> list[Line]:
+    """These contestants at both widths, with the baselines against themselves."""
+    with upstream() as origin:
+        return [
+            line
+            for width, baseline in WIDTHS.items()
+            for line in _measured(origin, width, baseline, names, rounds, seconds)
+        ]
 
 
 def _measured(origin: str, width: int, baseline: str, names: Sequence[str], rounds: int, seconds: float) -> list[Line]:
@@ -131,13 +136,13 @@ def _write(file: Path, lines: Sequence[Line]) -> None:
     found = {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "versions": _versions(),
+        "versions": versions(),
         "lines": [asdict(line) for line in lines],
     }
     file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Of the peers, as their environment has them."""
     script = "import sys, importlib.metadata as m; print('\\n'.join(m.version(n) for n in sys.argv[1:]))"
     done = subprocess.run([PEERS, "-c", script, *_PACKAGES], capture_output=True, text=True, check=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -32,8 +32,9 @@ from engine.runtime.transport import HttpTransport, Transport
 from engine.runtime.watches import KIND as WATCH
 from engine.runtime.watches import Watches
 from engine.settings import Settings
-from engine.spec.load import load_catalog, spec_files
-from engine.spec.warm import MARK, mark_of, warm_catalog
+from engine.spec.kept import Kept, compiler
+from engine.spec.load import spec_files
+from engine.spec.warm import MARK, kept_catalog, mark_of, warm_catalog
 from engine.storage.ports import Store
 from engine.telemetry.events import Fan, Observer
 
@@ -45,11 +46,22 @@ def open_registry() -> Registry:
 
 def open_catalog(settings: Settings) -> Catalog:
     """All specs of the project and of the operator's own folders. Raises `SpecError`."""
-    return load_catalog(spec_folders(settings), open_registry(), schemas_dir())
+    room = settings.data_dir if settings.cache_dir is None and settings.storage == "sqlite" else None
+    return open_specs(spec_folders(settings), settings.kept_in, room)
+
+
+def open_specs(folders: Sequence[Path], cache: Path, room: Path | None = None) -> Catalog:
+    """All specs below the folders; those that `cache` knows are compiled when first used. Raises `SpecError`."""
+    return kept_catalog(folders, open_registry(), schemas_dir(), open_kept(cache, room))
+
+
+def open_kept(cache: Path, room: Path | None = None) -> Kept:
+    """What earlier processes found out about specs and cases; `room` is made for it, where it is not there yet."""
+    return Kept(cache, compiler(schemas_dir(), plugins_dir()), room)
 
 
 def open_warm_catalog(settings: Settings) -> Catalog:
-    """The same; where `write_mark` has seen this content, a spec is compiled when it is first used."""
+    """The same for a bundle; where `write_mark` has seen this content, a spec is compiled when it is first used."""
     folders = spec_folders(settings)
     return warm_catalog(folders, open_registry(), schemas_dir(), plugins_dir(), specs_dir() / MARK)
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def _of_a_call(cls: type[T]) -> type[T]:
+def of_a_call(cls: type[T]) -> type[T]:
     """Frozen for the type checker, which is who guards it: one that is frozen while it runs takes four times as long
     to make, and every call makes some.
     """
@@ -53,7 +53,7 @@ class Connection:
         return f"/integrations/{self.tenant_id}/{self.connection_id}"
 
 
-@_of_a_call
+@of_a_call
 class Execution:
     """One row of the log; `input` and `output` are redacted JSON text, times epoch seconds."""
 
@@ -133,7 +133,7 @@ class Delivery:
     version: int = 1
 
 
-@_of_a_call
+@of_a_call
 class Command:
     """What a caller asks for: one action on one connection (or on the tenant's only one of an integration)."""
 
@@ -159,7 +159,7 @@ class Problem:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@_of_a_call
+@of_a_call
 class Answer:
     """What the caller of an action gets: `data` on success, `error` otherwise."""
 
@@ -171,7 +171,7 @@ class Answer:
     replayed: bool = False
 
 
-@_of_a_call
+@of_a_call
 class Request:
     """A request as it goes onto the wire. `url` is absolute and encoded; header names keep the spec's spelling."""
 
@@ -184,7 +184,7 @@ class Request:
         return f"Request({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
 
 
-@_of_a_call
+@of_a_call
 class Response:
     """An answer from the wire; header names are lower-case, repeated ones joined with ', '."""
 

@@ -1,6 +1,7 @@
 """The operator's settings: environment variables, and the command line's flags over them.
 
     data_dir                 INTEGRATIONS_DATA_DIR            database, token and key files
+    cache_dir                INTEGRATIONS_CACHE_DIR           what was found out about specs (`<data-dir>/cache`)
     token                    INTEGRATIONS_TOKEN               service token; None = the one in `<data-dir>/token`
     public_url               INTEGRATIONS_PUBLIC_URL          base of webhook, redirect and logo URLs
     redirect_urls            INTEGRATIONS_REDIRECT_URLS       pages for after a consent, and below; commas between
@@ -53,6 +54,7 @@ class Settings:
     """Checked settings; build them with `from_environment`. Sizes in bytes. Safe to print."""
 
     data_dir: Path = Path(".data")
+    cache_dir: Path | None = None
     token: str | None = field(default=None, repr=False)
     public_url: str = "http://127.0.0.1:8400"
     redirect_urls: tuple[str, ...] = ()
@@ -76,6 +78,11 @@ class Settings:
     allow_private: bool = False
     specs_dirs: tuple[Path, ...] = ()
     log: bool = True
+
+    @property
+    def kept_in(self) -> Path:
+        """Where what was found out about specs is kept from one process to the next."""
+        return self.data_dir / "cache" if self.cache_dir is None else self.cache_dir
 
     @staticmethod
     def from_environment(env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -258,6 +265,7 @@ _BYTES = _whole(1024, 1024**3)
 
 _VARIABLES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "data_dir": ("INTEGRATIONS_DATA_DIR", _path),
+    "cache_dir": ("INTEGRATIONS_CACHE_DIR", _path),
     "token": ("INTEGRATIONS_TOKEN", _token),
     "public_url": ("INTEGRATIONS_PUBLIC_URL", _public_url),
     "redirect_urls": ("INTEGRATIONS_REDIRECT_URLS", _pages),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import aws
+from tests.support.environment import CACHE
 
 settings.register_profile(
     "no-clock",
@@ -18,6 +20,14 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("no-clock")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One cache of compiled specs for all processes that this session starts, those of its workers too."""
+    if CACHE not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="specs-", ignore_cleanup_errors=True)
+        os.environ[CACHE] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import uvloop
 
+from bench.jobs import BODY, FEE, result
 from bench.measure import Chunk
 
 Call = Callable[[], Coroutine[Any, Any, object]]
 __all__ = ["BODY", "HEADERS", "PATH", "Call", "Chunk", "at_once", "in_flight", "in_threads", "result"]
 
-PATH = "/v2/shipping-order/fee"
-HEADERS: Mapping[str, str] = {"Token": "00000000-1111-4222-8333-444444444444", "ShopId": "5000001"}
-BODY: Mapping[str, Any] = {
-    "service_type_id": 2,
-    "to_district_id": 1442,
-    "to_ward_code": "20101",
-    "weight": 1200,
-    "insurance_value": 500000,
-    "from_district_id": 1454,
-    "length": 15,
-    "width": 15,
-    "height": 15,
-    "cod_value": 0,
-    "coupon": None,
-}
-
-
-def result(answer: Mapping[str, Any]) -> object:
-    """What the caller of the job wants to know."""
-    return {"fee": answer["data"]["total"], "currency": "VND"}
+PATH = FEE.path
+HEADERS = FEE.headers
 
 
 @contextmanager

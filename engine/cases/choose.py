@@ -42,7 +42,7 @@ class Recordings:
         address = host_and_path(request.url)
         # Most addresses have no blanks, so few have to be looked at.
         near = [one for key in (address, _ANY) for one in self._by_address.get((request.method, key), ())]
-        good = [(one, found) for one in near if not (found := one.fit(request, address)).wrong]
+        good = [(one, found) for one in near if not (found := one.fit(request, address, brief=True)).wrong]
         if not good:
             return nearest_miss(request, self._all, action_id)
         best, found = min(good, key=lambda one: (*_nearness(one[1]), *self._pull(one[0], request), *one[0].plainness))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,18 +34,22 @@ def host_and_path(url: str) -> str:
     return _PORT.sub("", authority).lower() + slash + unquote(path)
 
 
-def fit(expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request, got: str) -> Fit:
+def fit(
+    expect: Mapping[str, Any], origins: Origins, address: Pattern, request: Request, got: str, *, brief: bool = False
+) -> Fit:
     """`address` is the pattern of `host_and_path` of the expected URL, and `got` that of the request; elsewhere nothing
-    more is compared."""
+    more is compared. `brief`: the first place that does not fit is enough."""
     if not address.fits(got):
         return Fit((Difference("url", address.text, got),), 0, headers=False)
     wrong: list[Difference] = []
     blanks = int(address.text != got)
-    for found in _parts([*match.query_pairs(expect, request), *match.body(expect, request)]):
+    for found in _parts(chain(match.query_pairs(expect, request), match.body(expect, request))):
         if _may_differ(found, origins):
             blanks += 1
         else:
             wrong.append(found)
+            if brief:
+                return Fit((found,), blanks, headers=False)
     headers = [*match.headers(expect, request)]
     wrong += [found for found in headers if _misses(found, origins)]
     return Fit(tuple(wrong), blanks, not headers)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from engine.library import exact
@@ -58,17 +58,32 @@ class Origins:
         self, given: Mapping[str, Any], heard: Iterable[Mapping[str, Any]] = (), got: Iterable[Any] = ()
     ) -> None:
         self._said = frozenset(_texts(given.get("input", {}))).difference(*map(_texts, got))
-        self._told = frozenset(form for text in self._said for form in _forms(text))
         places = ("config", "credentials", "token", "app", "webhook")
         account = {text for place in places for text in _texts(given.get(place, {}))} - self._said
         self._account = sorted({part for text in account for part in _url_parts(text)}, key=len, reverse=True)
-        self._heard = frozenset(text for answer in heard for text in _texts(answer) if len(text) >= _SHORTEST_PART)
+        self._answers = tuple(heard)
         self._keys = tuple(_keys(given))
         self._now = datetime.fromisoformat(str(given.get("now", DEFAULT_NOW)))
         self._dates = _dates(self._now.astimezone(UTC).date())
+        self._patterns: dict[str, Pattern] = {}
+
+    @cached_property
+    def _told(self) -> frozenset[str]:
+        """How the times that the caller said may stand in requests."""
+        return frozenset(form for text in self._said for form in _forms(text))
+
+    @cached_property
+    def _heard(self) -> frozenset[str]:
+        """What the answers say that is long enough to be told apart."""
+        return frozenset(text for answer in self._answers for text in _texts(answer) if len(text) >= _SHORTEST_PART)
 
     def pattern(self, text: str) -> Pattern:
-        """The text with its blanks; the caller's own words have none."""
+        """The text, which is one of the case, with its blanks; the caller's own words have none."""
+        if text not in self._patterns:  # as many as the case has texts
+            self._patterns[text] = self._pattern(text)
+        return self._patterns[text]
+
+    def _pattern(self, text: str) -> Pattern:
         if text in self._said:
             return Pattern(text, ())
         blanks: list[Blank] = []
@@ -118,28 +133,31 @@ class Pattern:
 
     text: str
     blanks: tuple[Blank, ...]
+    literals: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """What stands before, between and after the blanks."""
+
+    def __post_init__(self) -> None:
+        edges = [0, *(edge for blank in self.blanks for edge in (blank.start, blank.end)), len(self.text)]
+        parts = tuple(self.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+        object.__setattr__(self, "literals", parts)
 
     def fits(self, got: str) -> bool:
         """Whether `got` is the text with something in each blank. A blank at the very beginning may hold slashes."""
         if not self.blanks:
             return self.text == got
-        literals = self._literals()
-        if not got.startswith(literals[0]):
+        first, *others = self.literals
+        if not (got.startswith(first) and got.endswith(others[-1])):
             return False
-        at = len(literals[0])
-        for i, (blank, literal) in enumerate(zip(self.blanks, literals[1:], strict=True)):
+        at = len(first)
+        for i, (blank, literal) in enumerate(zip(self.blanks, others, strict=True)):
             is_last = i == len(self.blanks) - 1
             start = len(got) - len(literal) if is_last else got.find(literal, at + 1)
-            if start <= at or not got.startswith(literal, start):
+            if start <= at:
                 return False
             if not (blank.crosses or blank.start == 0) and "/" in got[at:start]:
                 return False
             at = start + len(literal)
         return True
-
-    def _literals(self) -> list[str]:
-        edges = [0, *(edge for blank in self.blanks for edge in (blank.start, blank.end)), len(self.text)]
-        return [self.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _each(part: str, text: str, *, crosses: bool = False) -> Iterator[Blank]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, Exchange, Turn, WebhookCase
 from engine.diagnostics import Diagnostic, Position
 from engine.spec.check import check_cases
+from engine.spec.kept import Kept, packed, unpacked
 from engine.spec.source import Source, read
+
+_Block: TypeAlias = tuple[Mapping[str, Any], Position]
+"""What a case says, and where it begins."""
 
 _ACCOUNT = frozenset({"config", "credentials", "token", "app", "webhook"})
 
@@ -30,15 +34,15 @@ def read_webhook_cases(folder: Path) -> list[WebhookCase]:
 
 def parse_cases(file: str, text: str, integration_id: str) -> tuple[list[AnyCase], list[Diagnostic]]:
     """The cases of one file's text, none where something is wrong with it; `file` is the name that positions show."""
-    source, found = read(file, text)
-    if source is None:
-        return [], found
-    wrong = check_cases(source) or list(_late_accounts(source))
-    return ([] if wrong or found else _cases(source, integration_id)), [*found, *wrong]
+    blocks, found = _blocks(file, text)
+    return _cases(blocks, integration_id), found
 
 
-def read_folder(folder: Path) -> tuple[list[AnyCase], list[Diagnostic]]:
-    """All cases of every kind in one integration's folder, and what is wrong with their files."""
+def read_folder(folder: Path, kept: Kept | None = None) -> tuple[list[AnyCase], list[Diagnostic]]:
+    """All cases of every kind in one integration's folder, and what is wrong with their files.
+
+    `kept`: files that were read before without findings are not parsed once more.
+    """
     cases: list[AnyCase] = []
     diagnostics: list[Diagnostic] = []
     for path in sorted((folder / "cases").glob("*.yaml")):
@@ -48,7 +52,7 @@ def read_folder(folder: Path) -> tuple[list[AnyCase], list[Diagnostic]]:
             message = f"can't read the file: {type(error).__name__}"
             diagnostics.append(Diagnostic("YAML001", message, Position(str(path), 1, 1)))
             continue
-        found, wrong = parse_cases(str(path), text, folder.name)
+        found, wrong = _recalled(path, text, folder.name, kept)
         cases += found
         diagnostics += wrong
     names: dict[str, Position] = {}
@@ -58,6 +62,29 @@ def read_folder(folder: Path) -> tuple[list[AnyCase], list[Diagnostic]]:
             hint = f"give each its own name; the other stands in {Path(other.file).name}, line {other.line}"
             diagnostics.append(Diagnostic("CASE001", f'there is another case "{case.name}"', case.position, 1, hint))
     return cases, diagnostics
+
+
+def _recalled(path: Path, text: str, integration_id: str, kept: Kept | None) -> tuple[list[AnyCase], list[Diagnostic]]:
+    if kept is None:
+        return parse_cases(str(path), text, integration_id)
+    key = kept.key(b"cases", text.encode())
+    content = kept.recall(key)
+    if content is not None:
+        placed = [(block, Position(str(path), line, column)) for block, line, column in unpacked(content)]
+        return _cases(placed, integration_id), []
+    blocks, found = _blocks(str(path), text)
+    if not found and (content := packed([[block, at.line, at.column] for block, at in blocks])) is not None:
+        kept.keep(key, content)
+    return _cases(blocks, integration_id), found
+
+
+def _blocks(file: str, text: str) -> tuple[list[_Block], list[Diagnostic]]:
+    """The cases of one file as they are written and where, none where something is wrong with it."""
+    source, found = read(file, text)
+    if source is None:
+        return [], found
+    found += check_cases(source) or list(_late_accounts(source))
+    return ([] if found else [(block, source.position((i,))) for i, block in enumerate(source.value or ())]), found
 
 
 def _late_accounts(source: Source) -> Iterator[Diagnostic]:
@@ -71,11 +98,11 @@ def _late_accounts(source: Source) -> Iterator[Diagnostic]:
                 yield Diagnostic("CASE002", message, at, length, "write it under the case's `given`")
 
 
-def _cases(source: Source, integration_id: str) -> list[AnyCase]:
+def _cases(blocks: Iterable[_Block], integration_id: str) -> list[AnyCase]:
     made: list[AnyCase] = []
-    for i, block in enumerate(source.value or ()):
+    for block, position in blocks:
         one = next(one for kind, one in _KINDS.items() if kind in block)
-        made.append(one(block, integration_id, source.position((i,))))
+        made.append(one(block, integration_id, position))
     return made
 
 

@@ -50,8 +50,8 @@ class Recorded:
         """The sent values of these headers."""
         return tuple(value for name, value in sorted(request.headers) if name.lower() in names)
 
-    def fit(self, request: Request, address: str) -> Fit:
-        return fit(self.exchange.expect, self.origins, self.address, request, address)
+    def fit(self, request: Request, address: str, *, brief: bool = False) -> Fit:
+        return fit(self.exchange.expect, self.origins, self.address, request, address, brief=brief)
 
 
 def recorded(case: Case, numbers: Iterator[int]) -> Iterator[Recorded]:

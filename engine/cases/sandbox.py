@@ -41,6 +41,7 @@ from engine.model import Request
 from engine.runtime.egress import UPSTREAM_HOST
 from engine.runtime.send import SANDBOX_MISS
 from engine.runtime.transport import HttpTransport
+from engine.spec.kept import Kept
 from engine.spec.load import spec_files
 
 _LARGEST_REQUEST = 4 * 1024 * 1024
@@ -53,12 +54,12 @@ _OWN_HEADERS = ("content-length", "transfer-encoding", "connection")
 _BODILESS = (204, 304)
 
 
-def load_all_cases(folders: Iterable[Path]) -> list[AnyCase]:
+def load_all_cases(folders: Iterable[Path], kept: Kept | None = None) -> list[AnyCase]:
     """The cases of every integration below `folders`. Raises `SpecError` with all that is wrong in their files."""
     cases: list[AnyCase] = []
     diagnostics: list[Diagnostic] = []
     for spec in spec_files(folders):
-        found, wrong = read_folder(spec.parent)
+        found, wrong = read_folder(spec.parent, kept)
         cases += found
         diagnostics += [finding for finding in wrong if finding.severity == "error"]
     if diagnostics:
@@ -277,6 +278,8 @@ class _Server(uvicorn.Server):
 async def running(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """The app on a real socket; its origin, such as `http://127.0.0.1:40123`. Raises `OSError` for a port in use."""
     listener = socket.create_server((host, port))
+    # Inherited by each connection; asyncio sets it on sockets that say TCP only. Without it a client waits 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app, http=_Protocol, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1
     )

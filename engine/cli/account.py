@@ -42,7 +42,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         if temporary:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            settings = replace(settings, data_dir=Path(folder))
+            settings = replace(settings, data_dir=Path(folder), cache_dir=settings.kept_in)
         catalog, played = await stack.enter_async_context(catalog_and_sandbox(settings, given.integration))
         upstreams = dict(settings.upstreams)
         apps: Mapping[str, Mapping[str, Any]] = {}

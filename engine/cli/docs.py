@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.bootstrap import open_registry, spec_folders
-from engine.cases.read import read_cases, read_webhook_cases
+from engine.cases.model import Case, WebhookCase
+from engine.cases.read import read_folder
 from engine.cli.pages.page import INDEX, index, page
 from engine.cli.pages.subject import Subject
 from engine.errors import SettingsError, SpecError
@@ -49,11 +50,12 @@ def pages(settings: Settings) -> Mapping[str, str]:
     loaded = load(spec_folders(settings), open_registry(), schemas_dir())
     wrong, subjects = list(loaded.errors), []
     for file, made in loaded.specs.items():
-        cases, found = read_cases(Path(file).parent)
+        cases, found = read_folder(Path(file).parent)
         wrong += found
         if made.integration is not None:
-            proofs = tuple(read_webhook_cases(Path(file).parent))
-            subjects.append(Subject(made.resolved, made.integration, tuple(cases), proofs))
+            calls = tuple(case for case in cases if isinstance(case, Case))
+            proofs = tuple(case for case in cases if isinstance(case, WebhookCase))
+            subjects.append(Subject(made.resolved, made.integration, calls, proofs))
     if wrong:
         raise SpecError(tuple(wrong))
     subjects.sort(key=lambda subject: subject.integration.integration_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.bootstrap import open_registry, spec_folders
+from engine.bootstrap import open_specs, spec_folders
 from engine.cases.model import Case
 from engine.cases.read import read_cases
 from engine.catalog import Catalog
@@ -14,7 +14,7 @@ from engine.errors import RequestError, SpecError
 from engine.locations import schemas_dir
 from engine.plugins import Registry
 from engine.settings import Settings
-from engine.spec.load import Compiled, load, load_catalog, spec_files
+from engine.spec.load import Compiled, load, spec_files
 
 
 def spec_file(integration_id: str, settings: Settings) -> Path:
@@ -35,8 +35,8 @@ def compiled_spec(file: Path, registry: Registry) -> Compiled:
 
 
 def catalog_of(integration_id: str, settings: Settings) -> Catalog:
-    """This integration alone: no other is compiled. Raises `RequestError` with the nearest id, `SpecError`."""
-    return load_catalog([spec_file(integration_id, settings).parent], open_registry(), schemas_dir())
+    """This integration alone, whatever is wrong with others. Raises `RequestError` with the nearest id, `SpecError`."""
+    return open_specs([spec_file(integration_id, settings).parent], settings.kept_in)
 
 
 def schemas_from(folder: Path) -> str:

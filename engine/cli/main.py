@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from engine.cli import spec_errors
@@ -48,50 +49,43 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from engine.cli.call import call
-    from engine.cli.docs import docs
-    from engine.cli.explain import explain
-    from engine.cli.new import new
-    from engine.cli.record import record
-    from engine.cli.rehearse import rehearse
-    from engine.cli.serve import serve
-    from engine.cli.trigger import trigger
-
     parser = argparse.ArgumentParser(prog="integrations", description="Call third-party systems from YAML specs.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = _command(commands, "serve", "serve the HTTP API", serve)
+    command = _command(commands, "serve", "serve the HTTP API", _late("serve"))
     command.add_argument("--host", help="address to listen on (127.0.0.1)")
     command.add_argument("--port", help="port to listen on (8400)")
     command.add_argument("--quiet", action="store_true", help="no line per call on stderr")
     _add_wires(command)
 
-    command = _command(commands, "call", "run one action and print its answer", call)
+    command = _command(commands, "call", "run one action and print its answer", _late("call"))
     _add_action(command)
     _add_wires(command)
     command.add_argument("--idempotency-key", help="the same key and request are answered once")
 
-    command = _command(commands, "explain", "print the exact requests of an action; nothing is sent", explain)
+    command = _command(commands, "explain", "print the exact requests of an action; nothing is sent", _late("explain"))
     _add_action(command)
     _add_explaining(command)
 
-    command = _command(commands, "record", "run an action and write what went over the wire as a case", record)
+    command = _command(commands, "record", "run an action and write what went over the wire as a case", _late("record"))
     _add_action(command)
     _add_wires(command)
     _add_recording(command)
 
-    _add_answers(commands.add_parser("new", help="begin an integration", description="Begin an integration."), new)
+    _add_answers(
+        commands.add_parser("new", help="begin an integration", description="Begin an integration."), _late("new")
+    )
 
-    command = _command(commands, "docs", "write a page of documentation for each integration", docs)
+    command = _command(commands, "docs", "write a page of documentation for each integration", _late("docs"))
     command.add_argument("--out", default="docs/integrations", metavar="DIR", help="where the pages go")
     command.add_argument("--check", action="store_true", help="write nothing; end with 1 when a page is out of date")
 
-    command = _command(commands, "rehearse", "play the whole round of an integration in the sandbox", rehearse)
+    command = _command(commands, "rehearse", "play the whole round of an integration in the sandbox", _late("rehearse"))
     command.add_argument("integration", help="id of the integration")
     command.add_argument("--url", help="where the service runs (INTEGRATIONS_PUBLIC_URL)")
 
     command = _command(
-        commands, "trigger", "let the sandbox tell a connection something, as its provider would", trigger
+        commands, "trigger", "let the sandbox tell a connection something, as its provider would", _late("trigger")
     )
     _add_story(command)
 
@@ -104,10 +98,11 @@ def _add_operating(commands: Any) -> None:
     from engine.cli.keys import rotate
     from engine.cli.migrate import add_migrate, migrate
     from engine.cli.tokens import add_tokens
-    from engine.cli.warm import warm
 
     add_migrate(_command(commands, "migrate", "move all data to AWS or back, and verify it", migrate))
-    _command(commands, "warm", "mark the specs of a bundle for functions as good, so that they start quickly", warm)
+    _command(
+        commands, "warm", "mark the specs of a bundle for functions as good, so that they start quickly", _late("warm")
+    )
 
     keys = commands.add_parser("keys", help="the master key").add_subparsers(metavar="COMMAND", required=True)
     _command(keys, "rotate", "make a new master key and wrap all tenant keys under it", rotate)
@@ -173,6 +168,15 @@ def _add_answers(command: argparse.ArgumentParser, run: Any) -> None:
     command.add_argument("--path", help="its path, parameters in braces: /v1/items/{itemId}")
     command.add_argument("--yes", action="store_true", help="ask nothing: what is not given has its default")
     command.set_defaults(run=run)
+
+
+def _late(name: str) -> Callable[[argparse.Namespace, Settings], int]:
+    """The command of this name, whose module is imported when it is run: a call need not load what serves."""
+
+    def run(given: argparse.Namespace, settings: Settings) -> int:
+        return int(getattr(import_module(f"engine.cli.{name}"), name)(given, settings))
+
+    return run
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:

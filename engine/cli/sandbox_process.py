@@ -1,6 +1,6 @@
 """The provider sandbox in a process of its own: it stands in for others, so it shares nothing with the service.
 
-    python -m engine.cli.sandbox_process CALLBACK_URL FOLDER …
+    python -m engine.cli.sandbox_process CALLBACK_URL CACHE FOLDER …
 
 Says one line of JSON when it is up, `{"origin": …, "apps": …}`, and ends when its stdin is closed: also when whoever
 started it was killed.
@@ -18,15 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bootstrap import open_catalog, open_registry, spec_folders
+from engine.bootstrap import open_catalog, open_kept, open_specs, spec_folders
 from engine.catalog import Catalog
 from engine.cli import spec_errors
 from engine.connections.consent import PATH
 from engine.errors import SettingsError, SpecError
 from engine.library import exact
-from engine.locations import schemas_dir
 from engine.settings import Settings
-from engine.spec.load import load_catalog, spec_files
+from engine.spec.load import spec_files
 
 _LONGEST_LINE: Final = 1024 * 1024
 _END_SECONDS: Final = 10.0
@@ -54,7 +53,7 @@ async def catalog_and_sandbox(
         return
     folders = spec_folders(settings)
     places = [file.parent for file in spec_files(folders) if file.parent.name == only] or folders
-    command = [sys.executable, "-m", __name__, settings.public_url + PATH, *map(str, places)]
+    command = [sys.executable, "-m", __name__, settings.public_url + PATH, *map(str, [settings.kept_in, *places])]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LONGEST_LINE)
     try:
         catalog = open_catalog(settings)
@@ -82,11 +81,11 @@ async def _ended(process: Process) -> None:
         await process.wait()
 
 
-async def _play(catalog: Catalog, callback_url: str, folders: Sequence[Path]) -> None:
+async def _play(catalog: Catalog, callback_url: str, folders: Sequence[Path], cache: Path) -> None:
     from engine.cases.authority import Authority
     from engine.cases.sandbox import create_sandbox, load_all_cases, running
 
-    cases = load_all_cases(folders)
+    cases = load_all_cases(folders, open_kept(cache))
     authority = Authority(catalog, cases)
     apps = {name: dict(party.app) for name, party in authority.parties.items() if party.app}
     async with running(create_sandbox(cases, authority, callback_url)) as origin:
@@ -99,13 +98,13 @@ def main() -> int:
     """0 when it ended in order, 2 when something is wrong with the cases (or the specs, which who began this tells)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started it, who then closes stdin
     callback_url, *folders = sys.argv[1:]
-    places = [Path(folder) for folder in folders]
+    cache, *places = [Path(folder) for folder in folders]
     try:
-        catalog = load_catalog(places, open_registry(), schemas_dir())
+        catalog = open_specs(places, cache)
     except SpecError:
         return 2
     try:
-        asyncio.run(_play(catalog, callback_url, places))
+        asyncio.run(_play(catalog, callback_url, places, cache))
     except SpecError as error:
         spec_errors.show(error)
         return 2

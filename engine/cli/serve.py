@@ -107,7 +107,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _listen(app: ASGIApp, settings: Settings, integrations: int, sandbox_at: str | None) -> int:
+def server_of(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """What listens, not started yet."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -115,11 +116,16 @@ async def _listen(app: ASGIApp, settings: Settings, integrations: int, sandbox_a
         http=CallerProtocol,
         ws="none",
         server_header=False,
+        proxy_headers=False,  # nothing here asks who or what stands before a proxy
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=30,
     )
-    server = _Server(config)
+    return _Server(config)
+
+
+async def _listen(app: ASGIApp, settings: Settings, integrations: int, sandbox_at: str | None) -> int:
+    server = server_of(app, settings)
     print(_greeting(settings, integrations, sandbox_at), flush=True)  # noqa: T201
     try:
         await server.serve()

@@ -28,7 +28,12 @@ class Grant:
         """The right, over this tenant; None: over whichever."""
         if right not in self.rights:
             return False
-        return tenant is None or any(covers(pattern, tenant) for pattern in self.tenants)
+        if tenant is None:
+            return True
+        for pattern in self.tenants:  # noqa: SIM110 - for every request: a generator would cost five times as much
+            if covers(pattern, tenant):
+                return True
+        return False
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -59,9 +64,14 @@ class Caller:
         raise RequestError("FORBIDDEN", f"this caller may not do this: it needs {wanted}")
 
     def _may(self, rights: Sequence[Right], tenant: str | None) -> bool:
-        sides = [self.grants] if self.bounds is None else [self.grants, self.bounds]
-        return any(all(_given(side, right, tenant) for side in sides) for right in rights)
+        for right in rights:
+            if _given(self.grants, right, tenant) and (self.bounds is None or _given(self.bounds, right, tenant)):
+                return True
+        return False
 
 
 def _given(grants: Iterable[Grant], right: Right, tenant: str | None) -> bool:
-    return any(grant.gives(right, tenant) for grant in grants)
+    for grant in grants:  # noqa: SIM110 - as above
+        if grant.gives(right, tenant):
+            return True
+    return False

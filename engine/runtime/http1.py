@@ -21,7 +21,12 @@ MOST_FRAMING: Final = 128 * 1024
 """Bytes of an answer that are not its body, beside what chunks of a few bytes need."""
 _FRAMING_OF_A_BYTE: Final = 16
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TARGET: Final = re.compile(r"[\x21-\x7e]+")
+_TARGET: Final = re.compile(r"[\x21\x22\x24-\x7e]+")
+_UNFIT: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""In no header's value; what has no UTF-8 neither."""
+_MOST_REPEATED: Final = 1000
+_MOST_MEMBERS: Final = 1000
+"""Headers that come again, and gzips in one answer: joining them takes the square of their number."""
 _OURS: Final = frozenset(
     {"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer"}
 )
@@ -33,13 +38,15 @@ _WINDOWS: Final = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 def written(request: Request, host: str, target: str) -> bytes:
     """The request as it is sent. `host`: for the Host header; what frames the request is ours, whatever the spec says.
 
-    Raises ValueError for what would be read as something else than it is: a line end, a control character.
+    Raises ValueError for what would be read as something else than it is: a line end, a control character, two hosts.
     """
     if not _is_token(request.method) or not _TARGET.fullmatch(target):
         raise ValueError("the method or the target can't be sent")
     lines, named = [f"{request.method} {target} HTTP/1.1"], set()
     for name, value in request.headers:
         key = _key(name)
+        if key == "host" and key in named:
+            raise ValueError("it names two hosts")
         named.add(key)
         if key not in _OURS:
             lines.append(f"{name}: {value}")
@@ -51,10 +58,11 @@ def written(request: Request, host: str, target: str) -> bytes:
         lines.append("Accept-Encoding: gzip, deflate")
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(request.body)}")
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+    values = "".join([value for _, value in request.headers])
+    if not values.isprintable() and _UNFIT.search(values):  # the first is the faster one, and nearly always enough
         raise ValueError("a header holds a line end or a control character")
-    return f"{head}\r\n\r\n".encode() + request.body
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode() + request.body
 
 
 @lru_cache(maxsize=1024)
@@ -69,7 +77,7 @@ def _is_token(text: str) -> bool:
 
 
 class Line(asyncio.Protocol):
-    """One connection. `is_open`: another request may be sent on it."""
+    """One connection. `idle_since`: who keeps it notes there when it became free."""
 
     __slots__ = (
         "_body",
@@ -81,8 +89,11 @@ class Line(asyncio.Protocol):
         "_inflate",
         "_is_bare",
         "_is_interim",
+        "_is_up",
+        "_members",
         "_most",
         "_parser",
+        "_repeated",
         "_room",
         "_size",
         "_status",
@@ -91,16 +102,17 @@ class Line(asyncio.Protocol):
         "_waiter",
         "_window",
         "idle_since",
-        "is_open",
     )
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Response] | None = None
         self._parser = httptools.HttpResponseParser(self)
+        # Written by servers that most clients understand: a line that ends in LF alone, blanks after a chunk's size.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
         self._most = 0
         self._is_bare = False
-        self.is_open = False
+        self._is_up = False
         self.idle_since = 0.0
         self._begin()
 
@@ -108,10 +120,10 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.is_open = True
+        self._is_up = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_open = False
+        self._is_up = False
         if self._waiter is None or self._waiter.done():
             return
         if exc is None and self._until_close:
@@ -119,11 +131,17 @@ class Line(asyncio.Protocol):
         self._fail(self._fault or AnswerLost("the connection was closed before the answer was whole"))
 
     def eof_received(self) -> bool:
+        self._is_up = False
         return False
 
+    @property
+    def is_open(self) -> bool:
+        """Another request may be sent on it."""
+        return self._is_up and self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
-        """At once: what is still to come is for nobody."""
-        self.is_open = False
+        """At once: what is still to come is for nobody, and ends no answer."""
+        self._is_up = self._until_close = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -140,8 +158,9 @@ class Line(asyncio.Protocol):
 
     @property
     def is_free(self) -> bool:
-        """Its answer is whole, and another request may follow."""
-        return self.is_open and self._ended
+        """Its answer is whole, and another request may follow: this one has left whole, too."""
+        transport = self._transport
+        return self._ended and self._is_up and transport is not None and not transport.get_write_buffer_size()
 
     def late(self) -> None:
         self._fail(CallTimedOut("no whole answer came in time"))
@@ -155,7 +174,7 @@ class Line(asyncio.Protocol):
         before = self._size
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(self._fault or AnswerLost(f"the answer breaks the protocol ({type(error).__name__})"))
             return
         if self._fault is not None:
@@ -168,8 +187,8 @@ class Line(asyncio.Protocol):
     def _begin(self) -> None:
         self._status = 0
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-        self._size = self._framing = self._window = 0
+        self._body: bytes | bytearray = b""
+        self._size = self._framing = self._window = self._members = self._repeated = 0
         self._room = self._most
         self._inflate: Any = None
         self._fault: EngineError | None = None
@@ -185,7 +204,14 @@ class Line(asyncio.Protocol):
             return
         key = name.decode("latin-1").lower()
         text = value.decode("utf-8", "surrogateescape").strip(" \t")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        if key not in self._headers:
+            self._headers[key] = text
+            return
+        self._repeated += 1
+        if self._repeated <= _MOST_REPEATED:
+            self._headers[key] += f", {text}"
+        else:
+            self._fault = AnswerLost("the answer repeats too many headers")
 
     def on_headers_complete(self) -> None:
         self._has_head = True
@@ -196,14 +222,16 @@ class Line(asyncio.Protocol):
         headers = self._headers
         coding = headers.get("transfer-encoding", "").lower()
         length = headers.get("content-length")
-        if coding not in ("", "chunked"):
+        if coding not in ("", "chunked", "chunked, chunked"):  # some proxies say it once more
             self._fault = AnswerLost("the answer is coded in a way that was not asked for")
         elif self._is_bare:
             self._complete()
-        elif length is not None and length.isdecimal() and int(length) > self._most:
+        elif self._status in (204, 304):
+            pass  # there is no body, whatever the length would be
+        elif length is not None and int(length) > self._most:
             self._fault = self._too_large()
         else:
-            self._until_close = length is None and not coding and self._status not in (204, 304)
+            self._until_close = length is None and not coding
             self._unpack(headers.get("content-encoding", "").strip().lower())
 
     def _unpack(self, encoding: str) -> None:
@@ -219,6 +247,12 @@ class Line(asyncio.Protocol):
         self._size += len(body)
         if self._fault is not None or self._ended:
             return
+        if self._is_interim:
+            self._fault = AnswerLost("the answer breaks the protocol")
+            return
+        if self._size > self._most:  # what is packed so badly, or unpacks to nothing, counts as it came
+            self._fault = self._too_large()
+            return
         if self._inflate is not None:
             try:
                 body = self._unpacked(body)
@@ -228,15 +262,22 @@ class Line(asyncio.Protocol):
         self._room -= len(body)
         if self._room < 0:
             self._fault = self._too_large()
-        elif body:
-            self._body.append(body)
+        elif not self._body:
+            self._body = body
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def _unpacked(self, body: bytes) -> bytes:
-        """At most a byte more than there is room for: a bomb does not go off."""
+        """At most a byte more than there is room for: a bomb does not go off. Raises `zlib.error`."""
         if self._size == len(body) and self._window == _ZLIB and body[0] & 0x0F != 8:
             self._inflate = zlib.decompressobj(-_ZLIB)  # deflate without its header, which many servers send
         made: bytes = self._inflate.decompress(body, self._room + 1)
-        while self._inflate.eof and self._inflate.unused_data and self._window == _GZIP and len(made) <= self._room:
+        while self._inflate.eof and self._inflate.unused_data and len(made) <= self._room:
+            self._members += 1
+            if self._window != _GZIP or self._members > _MOST_MEMBERS:
+                raise zlib.error("more follows than can be")
             rest, self._inflate = self._inflate.unused_data, zlib.decompressobj(_GZIP)
             made += self._inflate.decompress(rest, self._room + 1 - len(made))
         return made
@@ -253,9 +294,8 @@ class Line(asyncio.Protocol):
         self._ended = True
         if self._is_bare or self._until_close or not self._parser.should_keep_alive():
             self.close()
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(Response(self._status, self._headers, body))
+            self._waiter.set_result(Response(self._status, self._headers, bytes(self._body)))
 
     def _too_large(self) -> AnswerTooLarge:
         return AnswerTooLarge(f"the answer is larger than {self._most} bytes")

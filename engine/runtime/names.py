@@ -39,6 +39,7 @@ class Names:
         self._allow_private = allow_private
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lookup") if threads is not None else None
         self._known: dict[tuple[str, int], tuple[float, tuple[Address, ...]]] = {}
+        self._asked: dict[tuple[str, int], asyncio.Future[tuple[Address, ...]]] = {}
 
     async def addresses(self, host: str, port: int) -> tuple[Address, ...]:
         """At least one. Raises `Unresolved`."""
@@ -61,14 +62,18 @@ class Names:
         return public
 
     async def _look_up(self, host: str, port: int) -> tuple[Address, ...]:
-        def ask() -> tuple[Address, ...]:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            return tuple(dict.fromkeys(Address(str(address[0]), port) for *_, address in found))
-
+        """Asked once, however many wait: who hangs up leaves the others waiting for the same answer."""
+        asked = self._asked.get((host, port))
+        if asked is None:
+            asked = asyncio.get_running_loop().run_in_executor(self._pool, _ask, host, port)
+            self._asked[host, port] = asked
+            asked.add_done_callback(lambda _: self._asked.pop((host, port), None))
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._pool, ask)
-        except (OSError, UnicodeError):
-            raise Unresolved("the host's name can't be resolved") from None
+            found = await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            if not asked.cancelled():
+                raise
+            raise Unresolved("names are looked up no more") from None
         if not found:
             raise Unresolved("the host's name can't be resolved")
         return found
@@ -76,3 +81,11 @@ class Names:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ask(host: str, port: int) -> tuple[Address, ...]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(dict.fromkeys(Address(str(address[0]), port) for *_, address in found))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from engine.catalog import AppForm, Form, Hosts, Integration, Limit, TestPlan
+from engine.catalog import Action, AppForm, Form, Hosts, Integration, Limit, Method, TestPlan
 from engine.compiled.fault import Path
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
@@ -21,6 +22,7 @@ from engine.spec.build_signature import SignatureBuilder
 from engine.spec.build_webhooks import WebhookBuilder
 from engine.spec.findings import Findings
 from engine.spec.later import check_later
+from engine.spec.on_demand import OnDemand
 from engine.spec.places import NOTHING, Places
 
 _AUTH_TYPES = {
@@ -30,11 +32,12 @@ _AUTH_TYPES = {
 
 
 def build_integration(
-    spec: Mapping[str, Any], findings: Findings, registry: Registry, logo: bytes | None
+    spec: Mapping[str, Any], findings: Findings, registry: Registry, logo: bytes | None, *, known_good: bool = False
 ) -> Integration:
     """What is wrong goes to `findings`; the result is of use only when there is nothing.
 
     `spec` holds no references any more. Every value must have the type that the language asks for; keys may be missing.
+    `known_good`: it was compiled before without errors, so an action is compiled when it is first asked for.
     """
     check_later(spec, findings)
     config_schema = {"type": "object", "additionalProperties": False, **spec.get("configSchema", {})}
@@ -67,15 +70,28 @@ def build_integration(
         methods=methods,
         app=_app(spec["app"], actions) if "app" in spec else None,
         limits=tuple(_limit(limit) for limit in spec.get("limits", ())),
-        actions={
+        actions=_later(actions, blocks, methods)
+        if known_good
+        else {
             str(block.get("actionId")): actions.build(block, methods, ("actions", i)) for i, block in enumerate(blocks)
         },
         test=_test(spec.get("test"), places, wire, rules, ("test",)),
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
         trace=spec.get("http", {}).get("trace", False),
-        tells_address=any(path[:2] == ("webhook", "url") for path in all_paths(blocks)),
+        tells_address=any(path[:2] == ("webhook", "url") for path in all_paths(blocks, "webhook")),
         webhook=WebhookBuilder(spec["webhooks"], places, wire, rules, proofs).build() if "webhooks" in spec else None,
     )
+
+
+def _later(
+    actions: ActionBuilder, blocks: Sequence[Mapping[str, Any]], methods: Sequence[Method]
+) -> Mapping[str, Action]:
+    def build(number: int) -> Action:
+        made = actions.build(blocks[number], methods, ("actions", number))
+        actions.findings.raise_errors()
+        return made
+
+    return OnDemand({str(block.get("actionId")): partial(build, i) for i, block in enumerate(blocks)})
 
 
 def _check_auth_type(spec: Mapping[str, Any], findings: Findings) -> None:

@@ -213,15 +213,15 @@ def _chosen(choose: Evaluate, urls: Mapping[str, Evaluate]) -> Evaluate:
     return run
 
 
-def all_paths(node: Any) -> list[tuple[str, ...]]:
-    """The dotted names that the templates of a tree read."""
+def all_paths(node: Any, about: str = "") -> list[tuple[str, ...]]:
+    """The dotted names that the templates of a tree read; `about`: only of those in which this word stands."""
     if isinstance(node, str):
         try:
-            return paths_of(node) if is_template(node) else []
+            return paths_of(node) if about in node and is_template(node) else []
         except Fault:
             return []  # reported where the text was compiled
     if isinstance(node, Mapping):
-        return [path for value in node.values() for path in all_paths(value)]
+        return [path for value in node.values() for path in all_paths(value, about)]
     if isinstance(node, list | tuple):
-        return [path for value in node for path in all_paths(value)]
+        return [path for value in node for path in all_paths(value, about)]
     return []

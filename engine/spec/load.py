@@ -23,7 +23,7 @@ from engine.spec.build import build_integration
 from engine.spec.check import check_structure, mistyped
 from engine.spec.findings import Findings
 from engine.spec.refs import Refs
-from engine.spec.source import Source, read
+from engine.spec.source import Source, read, remembered
 
 SPEC = "spec.yaml"
 _MISNAMED = "spec.yml"
@@ -42,6 +42,16 @@ class Compiled:
     """The spec with its references replaced."""
     findings: Findings | None = None
     """Knows where each part of `resolved` was written, and every query and template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One spec as it was read. `unfit`: what is wrong with the logo, which is None then."""
+
+    path: Path
+    text: bytes = field(repr=False)
+    logo: bytes | None = field(repr=False)
+    unfit: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ def _compiled(folders: Iterable[Path], registry: Registry, schemas: Path) -> Ite
     """Every spec with its text; one whose id is taken says so."""
     models = read_models(schemas)
     taken: set[str] = set()
-    with _collector_off():
+    with collector_off():
         for path in spec_files(folders):
             text, made = _one(path, registry, models)
             name = made.integration.integration_id if made.integration is not None else ""
@@ -175,21 +185,47 @@ def _fit(source: Source) -> dict[str, Any]:
 
 def _one(path: Path, registry: Registry, models: Mapping[str, Any]) -> tuple[str, Compiled]:
     """The text and what came of it."""
+    written = read_spec(path)
+    if isinstance(written, Diagnostic):
+        return "", Compiled(None, [written])
+    return written.text.decode(errors="replace"), compile_written(written, registry, models)
+
+
+def read_spec(path: Path) -> Written | Diagnostic:
+    """The bytes of a spec and of its logo, or why there are none."""
     here = Position(str(path), 1, 1)
     if path.name == _MISNAMED:
-        return "", Compiled(None, [Diagnostic("SPEC097", f"a spec's file is named {SPEC}", here, 1, "rename it")])
+        return Diagnostic("SPEC097", f"a spec's file is named {SPEC}", here, 1, "rename it")
     try:
         text = path.read_bytes()
     except OSError as error:
-        return "", Compiled(None, [Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)])
+        return Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)
     logo, unfit = _logo(path.parent / LOGO)
-    made = compile_text(str(path), text, registry, models, logo)
-    made.diagnostics.extend(unfit)
+    return Written(path, text, logo, tuple(unfit))
+
+
+def compile_written(written: Written, registry: Registry, models: Mapping[str, Any]) -> Compiled:
+    """What came of a spec in its folder."""
+    path = written.path
+    made = compile_text(str(path), written.text, registry, models, written.logo)
+    made.diagnostics.extend(written.unfit)
     integration = made.integration
     if integration is not None and path.name == SPEC and path.parent.name != integration.integration_id:
         message = f"the folder must have the integration's id: {integration.integration_id}"
-        made.diagnostics.append(Diagnostic("SPEC079", message, here))
-    return text.decode(errors="replace"), made
+        made.diagnostics.append(Diagnostic("SPEC079", message, Position(str(path), 1, 1)))
+    return made
+
+
+def compile_known(
+    written: Written, value: Mapping[str, Any], registry: Registry, models: Mapping[str, Any]
+) -> Integration:
+    """The integration of a spec that was compiled before without errors, and gave this value; its actions are compiled
+    when they are first asked for. Raises `SpecError` where it was not so."""
+    findings = Findings(remembered(str(written.path), written.text.decode(), value))
+    spec = Refs(value, models, findings).resolve(value)
+    integration = build_integration(spec, findings, registry, written.logo, known_good=True)
+    findings.raise_errors()
+    return integration
 
 
 def _logo(path: Path) -> tuple[bytes | None, list[Diagnostic]]:
@@ -207,7 +243,7 @@ def read_models(schemas: Path) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def collector_off() -> Iterator[None]:
     """Compiling makes many objects and no garbage: the collector would walk them again and again."""
     was_on = gc.isenabled()
     gc.disable()

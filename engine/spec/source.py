@@ -87,6 +87,11 @@ class Source:
         return (marks if isinstance(marks, int) else marks.start), value
 
 
+def remembered(file: str, text: str, value: Any) -> Source:
+    """A file that was read before, with the value that it gave then. Every position in it is its beginning."""
+    return Source(file, text, value, 0, Text(file, text))
+
+
 def read(file: str, text: str | bytes, *, parser: Any = PARSER) -> tuple[Source | None, list[Diagnostic]]:
     """The file's value and all findings in the order of the text; nothing in the text makes it raise.
 

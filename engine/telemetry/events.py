@@ -127,20 +127,20 @@ class Fan:
     """Tells several observers, in order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
+        self.observers = tuple(observers)
 
     def attempt(self, event: AttemptEvent) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.attempt(event)
 
     def call(self, event: CallEvent) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.call(event)
 
     def message(self, event: MessageEvent) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.message(event)
 
     def delivery(self, event: DeliveryEvent) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer.delivery(event)

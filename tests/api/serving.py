@@ -25,6 +25,7 @@ Seed = Callable[[Store], Awaitable[None]]
 def serving(data_dir: Path, seed: Seed | None = None) -> Iterator[str]:
     """The base URL of an API over a fresh store, seeded; it stops when the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = threading.Event()
     servers: list[uvicorn.Server] = []
     thread = threading.Thread(target=lambda: asyncio.run(_serve(data_dir, listener, servers, started, seed)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.support.aws import ROOT, Servers
+from tests.support.environment import clean_environment
 from tests.support.ports import free_port
 
 TOKEN = "service-token-of-the-tests"
@@ -31,9 +31,8 @@ CALL = {"integrationId": "shipping-ghn", "actionId": "calculate_fee", "input": F
 
 def environment(data_dir: Path) -> dict[str, str]:
     """This process's own leads boto3 to the stand-ins."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("INTEGRATIONS_")}
     ours = {"INTEGRATIONS_STORAGE": "aws", "INTEGRATIONS_TOKEN": TOKEN, "INTEGRATIONS_DATA_DIR": str(data_dir)}
-    return {**clean, **ours}
+    return {**clean_environment(), **ours}
 
 
 def program(*words: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.bootstrap import open_registry
-from engine.cases.model import Case, Exchange, Turn
+from engine.cases.model import AnyCase, Case, Exchange, Turn, WebhookCase
 from engine.cases.sandbox import load_all_cases
 from engine.catalog import Catalog
 from engine.locations import schemas_dir
@@ -22,8 +22,19 @@ OURS = frozenset(spec.parent.name for spec in spec_files(FOLDERS[:1]))
 
 
 @cache
+def every_case() -> list[AnyCase]:
+    """Of all kinds; read once for all files of tests."""
+    return load_all_cases(FOLDERS)
+
+
+@cache
 def cases() -> list[Case]:
-    return [case for case in load_all_cases(FOLDERS) if isinstance(case, Case)]
+    return [case for case in every_case() if isinstance(case, Case)]
+
+
+@cache
+def webhook_cases() -> list[WebhookCase]:
+    return [case for case in every_case() if isinstance(case, WebhookCase)]
 
 
 @cache

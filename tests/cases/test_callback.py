@@ -11,16 +11,14 @@ import pytest
 
 from engine.cases.callback import Unprovable, renamed, said_anew
 from engine.cases.model import WebhookCase
-from engine.cases.read import read_webhook_cases
 from engine.cases.replay_webhook import Heard, hear
 from engine.catalog import Webhook
 from engine.events.interpret import Known, interpret
 from engine.events.interpret import told as told_at
 from engine.library import exact
-from engine.spec.load import spec_files
-from tests.cases.recorded import FOLDERS, catalog
+from tests.cases.recorded import catalog, webhook_cases
 
-CASES = [case for spec in spec_files(FOLDERS) for case in read_webhook_cases(spec.parent)]
+CASES = webhook_cases()
 MADE = {"token": "another-token-of-the-tests", "secret": "another-secret-of-the-tests"}
 
 

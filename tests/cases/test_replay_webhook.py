@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
 
 from engine.cases.model import WebhookCase
-from engine.cases.read import read_webhook_cases
 from engine.cases.replay_webhook import replay_webhook
-from engine.spec.load import spec_files
-from tests.cases.recorded import FOLDERS, catalog
+from tests.cases.recorded import catalog, webhook_cases
 
 NOTIFICATION = ("payment-momo", "the published vector of a notification")
 FORM = ("shipping-ghtk", "picked up, as a form")
-
-
-@cache
-def webhook_cases() -> list[WebhookCase]:
-    return [case for spec in spec_files(FOLDERS) for case in read_webhook_cases(spec.parent)]
 
 
 def case_of(integration_id: str, name: str) -> WebhookCase:

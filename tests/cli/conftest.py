@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environment import clean_environment
 from tests.support.ports import free_port
 
 __all__ = ["ROOT", "Service", "free_port", "serve_command", "start", "stop"]
@@ -39,9 +40,8 @@ class Service:
 
 
 def start(command: list[str], port: int, data_dir: Path) -> Service:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("INTEGRATIONS_")}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=ROOT, env=clean_environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
     service = Service(process, port, data_dir)

@@ -14,6 +14,7 @@ import pytest
 
 from engine.runtime.apps import AppBook, operators_app
 from engine.storage.sqlite import DATABASE_FILE, open_store
+from tests.support.environment import clean_environment
 from tests.support.specs import action, catalog, consent_spec, fields, secret, setting, spec
 
 PROGRAM = str(Path(sys.executable).parent / "integrations")
@@ -30,17 +31,13 @@ def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("INTEGRATIONS_")}
-
-
 def line(data_dir: Path, specs: Path, *words: str) -> list[str]:
     return [PROGRAM, "apps", *words, "--data-dir", str(data_dir), "--specs", str(specs)]
 
 
 def apps(data_dir: Path, specs: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        line(data_dir, specs, *words), env=environment(), input=given, text=True, capture_output=True, timeout=60,
+        line(data_dir, specs, *words), env=clean_environment(), input=given, text=True, capture_output=True, timeout=60,
         check=False,
     )  # fmt: skip
 
@@ -102,7 +99,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(
 def test_on_a_terminal_it_asks_and_does_not_show_what_is_secret(tmp_path: Path, specs: Path) -> None:
     process, terminal = pty.fork()
     if process == 0:
-        os.execve(PROGRAM, line(tmp_path, specs, "set", ID), environment())
+        os.execve(PROGRAM, line(tmp_path, specs, "set", ID), clean_environment())
     shown = b""
     for prompt, typed in ((b"Client ID: ", "clientId"), (b"Secret: ", "clientSecret"), (b"(optional): ", "")):
         while not shown.endswith(prompt):
@@ -123,8 +120,8 @@ def test_apps_outlive_a_new_master_key(tmp_path: Path, specs: Path) -> None:
     assert apps(tmp_path, specs, "set", ID, "--from", "-", given=json.dumps(APP)).returncode == 0
     before = (tmp_path / "master.key").read_text()
     rotated = subprocess.run(
-        [PROGRAM, "keys", "rotate", "--data-dir", str(tmp_path)], env=environment(), capture_output=True, timeout=60,
-        check=False,
+        [PROGRAM, "keys", "rotate", "--data-dir", str(tmp_path)], env=clean_environment(), capture_output=True,
+        timeout=60, check=False,
     )  # fmt: skip
     assert rotated.returncode == 0
     assert (tmp_path / "master.key").read_text() != before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, free_port, serve_command, start, stop
+from tests.support.environment import clean_environment
 
 PROGRAM = str(Path(sys.executable).parent / "integrations")
 KEY = "fake-ghn-token-0000"
@@ -20,10 +20,9 @@ INPUT = '{"fromDistrictId": 1454, "toDistrictId": 1442, "toWardCode": "20107", "
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("INTEGRATIONS_")}
     return subprocess.run(
         [PROGRAM, *arguments], cwd=ROOT, text=True, capture_output=True, timeout=60, check=False,
-        env={**clean, **environment},
+        env={**clean_environment(), **environment},
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from engine.spec.load import load
 from spec_lint.collect import collect, targets
 from tests.cli.conftest import ROOT
 from tests.cli.test_commands import PROGRAM, run
+from tests.support.environment import clean_environment
 
 PLAN = Plan(
     "shipping-acme", "shipping", "Acme", "https://api.acme.example", "api_key", "X-Api-Key", "get_item", "GET",
@@ -240,7 +241,7 @@ def test_the_first_line_leads_to_the_schema_from_wherever_it_is_written(tmp_path
 def typed(arguments: list[str], answers: str, cwd: Path) -> tuple[int, str]:
     """Runs the program on a terminal where somebody types this; exit code and what the terminal showed."""
     terminal, other = pty.openpty()
-    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("INTEGRATIONS_")}, "TERM": "dumb"}
+    environment = {**clean_environment(), "TERM": "dumb"}
     process = subprocess.Popen(
         [PROGRAM, *arguments], stdin=other, stdout=other, stderr=other, cwd=cwd, env=environment, start_new_session=True
     )

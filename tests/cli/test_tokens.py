@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,14 +14,14 @@ import pytest
 
 from engine.identity.gate import FRESH_SECONDS
 from tests.cli.conftest import Service
+from tests.support.environment import clean_environment
 
 PROGRAM = str(Path(sys.executable).parent / "integrations")
 
 
 def tokens(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("INTEGRATIONS_")}
     command = [PROGRAM, "tokens", *words, "--data-dir", str(data_dir)]
-    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, env=clean_environment(), text=True, capture_output=True, timeout=60, check=False)
 
 
 def asked(service: Service, token: str, tenant: str = "acme", path: str = "/catalog") -> int:

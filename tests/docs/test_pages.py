@@ -66,7 +66,7 @@ def test_the_same_specs_give_the_same_bytes_whatever_the_seed_of_the_process(tmp
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
-def test_check_writes_nothing_and_ends_with_1_until_the_pages_are_written(
+def test_check_writes_nothing_and_ends_with_1_until_the_pages_are_written_and_those_that_are_gone_are_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "pages"
@@ -74,16 +74,13 @@ def test_check_writes_nothing_and_ends_with_1_until_the_pages_are_written(
     assert not out.exists()
     assert "README.md is out of date: run `integrations docs`" in capsys.readouterr().err
     assert main(["docs", "--out", str(out)]) == 0
+    (out / "shipping-gone.md").write_text("old")
+    assert main(["docs", "--check", "--out", str(out)]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "shipping-gone.md is out of date" in told
+    assert main(["docs", "--out", str(out)]) == 0
+    assert not (out / "shipping-gone.md").exists()
     assert main(["docs", "--check", "--out", str(out)]) == 0
-
-
-def test_a_page_of_an_integration_that_is_gone_is_found_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["docs", "--out", str(tmp_path)]) == 0
-    (tmp_path / "shipping-gone.md").write_text("old")
-    assert main(["docs", "--check", "--out", str(tmp_path)]) == 1
-    assert "shipping-gone.md is out of date" in capsys.readouterr().err
-    assert main(["docs", "--out", str(tmp_path)]) == 0
-    assert not (tmp_path / "shipping-gone.md").exists()
 
 
 def test_a_wrong_spec_is_shown_like_everywhere_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

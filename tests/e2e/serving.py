@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from tests.support.environment import clean_environment
 from tests.support.ports import free_port
 from tests.support.upstream import Handler, Seen, Upstream, answer
 
@@ -27,10 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = str(Path(sys.executable).parent / "integrations")
 FIVE = {"defined", "code", "status", "message", "data"}
 _START_SECONDS = 60
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("INTEGRATIONS_")}
 
 
 @dataclass

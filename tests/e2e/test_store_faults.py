@@ -21,7 +21,6 @@ from tests.e2e.serving import (
     PROGRAM,
     Provider,
     Service,
-    clean_environment,
     connect,
     execute,
     leaks,
@@ -30,6 +29,7 @@ from tests.e2e.serving import (
     serving,
     write_spec,
 )
+from tests.support.environment import clean_environment
 from tests.support.ports import free_port
 from tests.support.specs import ID
 from tests.support.upstream import Reply, Seen, answer

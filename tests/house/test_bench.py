@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from bench import candidate, kinds, stages, table
 from bench.baselines import aiohttp_call, sequential
 from bench.candidate import INTEGRATION, copy_spec
 from bench.contestants.job import at_once
+from bench.jobs import FEE, FEE_BYTES
 from bench.measure import Figure, compare, cpu
 from bench.quick import main
-from bench.upstream import BODY_BYTES, upstream
+from bench.rows import Row
+from bench.upstream import upstream
+from engine.cli import serve
+from engine.settings import Settings
 
 
 def test_the_upstream_answers_each_request_of_a_kept_connection() -> None:
     with upstream() as origin, httpx.Client() as client:
         answers = [client.post(f"{origin}/anything", json={"n": n}) for n in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
-    assert {len(answer.content) for answer in answers} == {BODY_BYTES}
+    assert {len(answer.content) for answer in answers} == {FEE_BYTES}
     assert answers[0].json()["data"]["total"] == 36300
 
 
@@ -89,3 +97,55 @@ def test_the_copied_spec_differs_in_its_id_and_its_limit_only(tmp_path: Path) ->
     changed = copy.read_text(encoding="utf-8").replace("60000000", "100").replace(INTEGRATION, "shipping-ghn")
     assert changed == spec.read_text(encoding="utf-8")
     assert copy.read_text(encoding="utf-8").count(INTEGRATION) == 1
+
+
+class Opened(Exception):
+    """What an engine was to be opened with."""
+
+
+async def given_to_open_engine(
+    monkeypatch: pytest.MonkeyPatch, module: Any, run: Any
+) -> tuple[Settings, dict[str, Any]]:
+    async def open_engine(settings: Settings, **given: Any) -> Any:
+        raise Opened(settings, given)
+
+    monkeypatch.setattr(module, "open_engine", open_engine)
+    with pytest.raises(Opened) as told:
+        await run
+    settings, given = told.value.args
+    return settings, given
+
+
+async def test_what_is_measured_is_wired_as_serve_wires_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def enter() -> None:
+        async with candidate.opened("http://127.0.0.1:1", candidate.KINDS[FEE.name]):
+            pass
+
+    serving, served = await given_to_open_engine(monkeypatch, serve, serve._serve(Settings(data_dir=tmp_path)))
+    measured, given = await given_to_open_engine(monkeypatch, candidate, enter())
+    differ = {field.name for field in fields(Settings) if getattr(serving, field.name) != getattr(measured, field.name)}
+    # Its own folder and spec, the provider's stand-in, and a figure that no run reaches: the limit itself counts.
+    assert differ == {"data_dir", "specs_dirs", "upstreams", "tenant_calls_per_minute"}
+    assert given["transport"] is None
+    assert [type(one) for one in given["observer"].observers] == [type(one) for one in served["observer"].observers]
+    assert not served.keys() - given.keys() - {"catalog", "upstreams", "apps"}
+
+
+def test_calls_of_every_kind_are_measured_to_the_end() -> None:
+    rows = list(kinds.rows(rounds=2, scale=0.02))
+    assert len(rows) == 2 + 2 * 4 + 1
+    assert all(row.ratio is not None and row.ratio > 0 for row in rows)
+    assert all(Row.from_json(row.as_json()) == row for row in rows)
+
+
+def test_the_stages_of_a_call_make_up_the_whole() -> None:
+    shares = [float(row["share"]) for row in stages.shares()]
+    assert sum(shares) == pytest.approx(1.0, abs=0.01)
+    assert min(shares) > 0  # the last is what the others leave: stages that overlap would leave less than nothing
+
+
+def test_the_tables_are_those_of_the_results() -> None:
+    found = json.loads(table.LATEST.read_text("utf-8"))
+    for file, made in ((table.README, table.readme(found)), (table.PAGE, table.page(found))):
+        text = file.read_text("utf-8")
+        assert table.written(text, made) == text, f"{file.name} is stale: run `python -m bench.table`"

@@ -7,14 +7,14 @@
 //   POST /__fault {status, body, delay, times, after}   the next `times` answers of the token endpoint; `after`: it works first
 //   POST /__settle {seconds}                     how long access tokens live from now on
 //   POST /__revoke                               the person takes everything back
-//   GET  /__told                                 {grants, refreshes, reuses, revocations} so far
+//   GET  /__told                                 {grants, refreshes, reuses, revocations, faults} so far
 import { Provider } from 'oidc-provider';
 
 const [port, redirect, seconds] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 let life = Number(seconds);
 let fault = { times: 0 };
-const told = { grants: 0, refreshes: 0, reuses: 0, revocations: 0 };
+const told = { grants: 0, refreshes: 0, reuses: 0, revocations: 0, faults: 0 };
 
 const provider = new Provider(issuer, {
   clients: [
@@ -84,6 +84,7 @@ provider.use(async (ctx, next) => {
   } else if (ctx.path === '/token' && fault.times > 0) {
     fault.times -= 1;
     if (fault.after) await next();
+    told.faults += 1;
     if (fault.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
     if (fault.status) {
       ctx.status = fault.status;

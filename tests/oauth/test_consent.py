@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from tests.e2e.serving import PROGRAM, Service, clean_environment, connect, execute, start, write_spec
+from tests.e2e.serving import PROGRAM, Service, connect, execute, start, write_spec
 from tests.oauth.authority import APP, ID, Authority, authority, consent, spec
+from tests.support.environment import clean_environment
 from tests.support.ports import free_port
 
 FIVE = {"defined", "code", "status", "message", "data"}

@@ -7,9 +7,10 @@ told to consent again; a grant is never lost without a word.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,9 @@ def test_a_kill_between_the_authoritys_answer_and_our_save_is_told(shop: Shop):
     """The authority has taken the old refresh token; the new one died with the process."""
     service = shop.start()
     shop.authority.fail(times=1, delay=20_000, after=True)
-    hurry(shop, service)
-    assert shop.told() == (1, 0)
-    service.kill()
+    with under_way(shop, service):
+        assert shop.told() == (1, 0)
+        service.kill()
 
     service = shop.start()
     try:
@@ -171,8 +172,8 @@ def test_a_kill_between_the_authoritys_answer_and_our_save_is_told(shop: Shop):
 def test_a_kill_before_the_authority_took_the_token_loses_nothing(shop: Shop):
     service = shop.start()
     shop.authority.fail(times=1, delay=20_000, status=503)
-    hurry(shop, service)
-    service.kill()
+    with under_way(shop, service):
+        service.kill()
 
     service = shop.start()
     try:
@@ -182,13 +183,24 @@ def test_a_kill_before_the_authority_took_the_token_loses_nothing(shop: Shop):
     assert shop.told() == (1, 0)
 
 
-def hurry(shop: Shop, service: Service) -> None:
-    """A call whose answer nobody waits for."""
-    with (
-        httpx.Client(base_url=service.url, headers=service.headers(), trust_env=False, timeout=2) as client,
-        pytest.raises(httpx.TimeoutException),
-    ):
-        execute(client, "who_am_i", connectionId=shop.connection_id)
+@contextmanager
+def under_way(shop: Shop, service: Service) -> Iterator[None]:
+    """A call that waits at the authority, whose answer nobody gets: the service is killed meanwhile."""
+    before = shop.authority.told()["faults"]
+    caller = threading.Thread(target=_in_vain, args=(shop, service))
+    caller.start()
+    for _ in range(600):
+        if shop.authority.told()["faults"] > before:
+            break
+        time.sleep(0.05)
+    yield
+    caller.join(30)
+    assert not caller.is_alive()
+
+
+def _in_vain(shop: Shop, service: Service) -> None:
+    with suppress(httpx.TransportError):
+        shop.call(service)
 
 
 class Shifted(SystemClock):

@@ -43,17 +43,17 @@ def opened(bundle: Path) -> Catalog:
 
 
 def is_warm(catalog: Catalog) -> bool:
-    return repr(catalog.integrations).endswith("integrations are compiled")
+    return repr(catalog.integrations).endswith("are made")
 
 
 def test_a_marked_bundle_compiles_a_spec_when_it_is_first_used(bundle):
     catalog = opened(bundle)
-    assert repr(catalog.integrations) == "0 of 2 integrations are compiled"
+    assert repr(catalog.integrations) == "0 of 2 are made"
     assert (len(catalog.integrations), "acme-other" in catalog.integrations) == (2, True)
     assert list(catalog.integrations) == ["acme-other", specs.ID]
     first = catalog.integrations[specs.ID]
     assert catalog.integrations[specs.ID] is first
-    assert repr(catalog.integrations) == "1 of 2 integrations are compiled"
+    assert repr(catalog.integrations) == "1 of 2 are made"
     with pytest.raises(KeyError):
         catalog.integrations["acme-none"]
 

@@ -1,4 +1,4 @@
-"""The project's own specs have no findings, and their cases reach all that cases have to reach."""
+"""Real specs under lint. That the project's own have no findings, test_spec_lint.py says: they are its default."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ GHN = specs_dir() / "shipping-ghn"
 @cache
 def report(folder: Path) -> Report:
     return collect(spec_files([folder]), open_registry())
-
-
-def test_the_specs_have_no_findings() -> None:
-    assert [str(found) for found in report(specs_dir()).findings] == []
-    assert report(specs_dir()).cases > 0
 
 
 def test_the_specs_that_only_tests_use_lack_nothing_but_cases() -> None:

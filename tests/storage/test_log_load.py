@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,11 +25,17 @@ DAY = 86_400.0
 
 
 class Statements:
-    """The statements that a connection ran, as SQLite tells them."""
+    """The statements that a connection ran, as SQLite tells them. `disk`: seconds that a commit takes at least."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, disk: float = 0.0) -> None:
         self.seen: list[str] = []
-        connection.set_trace_callback(self.seen.append)
+        self._disk = disk
+        connection.set_trace_callback(self._told)
+
+    def _told(self, statement: str) -> None:
+        self.seen.append(statement)
+        if statement == "COMMIT":
+            time.sleep(self._disk)
 
     def count(self, *beginnings: str) -> int:
         return sum(one.startswith(beginnings) for one in self.seen)
@@ -84,7 +91,7 @@ async def scene(tmp_path: Path):
 
 async def test_a_thousand_calls_with_keys_wait_for_far_fewer_fsyncs_than_calls(scene: Scene):
     """Each stores its intent before it is sent, and its answer after: 2,000 durable changes."""
-    worker = Statements(await worker_of(scene.engine.store))
+    worker = Statements(await worker_of(scene.engine.store), disk=0.002)
     inline = Statements(database_of(scene.engine.store)._inline)
     calls = (scene.call("book", idempotency_key=f"order-{number}") for number in range(CALLS))
     assert all(done.success for done in await asyncio.gather(*calls))

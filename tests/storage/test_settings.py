@@ -54,6 +54,7 @@ def test_an_empty_environment_gives_the_promised_figures():
         ),
         ("INTEGRATIONS_SANDBOX", "true", "sandbox", True),
         ("INTEGRATIONS_ALLOW_PRIVATE", "1", "allow_private", True),
+        ("INTEGRATIONS_CACHE_DIR", "/c", "cache_dir", Path("/c")),
         ("INTEGRATIONS_SPECS_DIRS", "/a:/b", "specs_dirs", (Path("/a"), Path("/b"))),
         ("INTEGRATIONS_LOG", "off", "log", False),
     ],

@@ -7,14 +7,16 @@ import os
 import socket
 
 # Below the range from which the system takes ports for clients, and each worker of a parallel run has its own part:
-# between asking for a port and listening on it nobody else takes it.
-_FIRST = 18_000 + 1_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 14)
-_NEXT = itertools.cycle(range(_FIRST, _FIRST + 1_000))
+# between asking for a port and listening on it nobody else takes it. Two runs at once begin at different places of it.
+_COUNT = 1_000
+_FIRST = 18_000 + _COUNT * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 14)
+_BEGIN = 7 * os.getpid()
+_NEXT = (_FIRST + number % _COUNT for number in itertools.count(_BEGIN))
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
-    for port in itertools.islice(_NEXT, 1_000):
+    for port in itertools.islice(_NEXT, _COUNT):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

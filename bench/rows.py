@@ -1,0 +1,80 @@
+"""A line of the benchmark's table: ours, what it is held against, and how far that is from where it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.measure import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Ratios to stay below."""
+
+    must: float | None = None
+    goal: float | None = None
+    moonshot: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`ours` and `baseline` in `unit`; `ratio` = ours / baseline, median of rounds; `spread`: its quartiles.
+
+    `control` is the baseline against itself (A/A), in the same rounds. None where there is nothing of the kind, for
+    example for memory in use. `area` is the heading of the table that the row stands in; `against` names the baseline.
+    """
+
+    area: str
+    name: str
+    against: str
+    ours: float
+    baseline: float | None = None
+    ratio: float | None = None
+    control: float | None = None
+    spread: tuple[float, float] | None = None
+    unit: str = "µs"
+    must: float | None = None
+    goal: float | None = None
+    moonshot: float | None = None
+    note: str = ""
+
+    @classmethod
+    def compared(
+        cls, area: str, name: str, against: str, found: Comparison, target: Target | None = None, note: str = ""
+    ) -> Row:
+        """From what `bench.measure.compare` found: CPU µs per call."""
+        limits = target or Target()
+        return cls(
+            area,
+            name,
+            against,
+            ours=found.candidate.median,
+            baseline=found.baseline.median,
+            ratio=found.ratio.median,
+            control=found.control.median,
+            spread=(found.ratio.low, found.ratio.high),
+            must=limits.must,
+            goal=limits.goal,
+            moonshot=limits.moonshot,
+            note=note,
+        )
+
+    @property
+    def reached(self) -> str:
+        """`moonshot`, `goal`, `must`, `missed`, or nothing where nothing was set."""
+        if self.ratio is None or self.must is None:
+            return ""
+        for name, limit in (("moonshot", self.moonshot), ("goal", self.goal), ("must", self.must)):
+            if limit is not None and self.ratio <= limit:
+                return name
+        return "missed"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Row:
+        spread = found["spread"]
+        return cls(**{**found, "spread": None if spread is None else (spread[0], spread[1])})
