@@ -27,7 +27,6 @@ from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
 from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root, call_scope
-from engine.runtime.clock import Clock
 from engine.runtime.confirm import confirm
 from engine.runtime.errand import SECONDS, SECRETS, errand
 from engine.runtime.inputs import check_input, compute_vars, find_action, truth
@@ -60,14 +59,11 @@ class Engine:
         self.catalog = catalog
         self.store = store
         self.wires = wires
+        self.clock = wires.clock
         self.budget_seconds = budget_seconds
         self.max_output_bytes = max_output_bytes
         self.accounts = Accounts(catalog, store, public_url)
         self.tokens = Tokens(store, wires)
-
-    @property
-    def clock(self) -> Clock:
-        return self.wires.clock
 
     async def execute(self, command: Command) -> Answer:
         """Run one action. What goes wrong in the call is in the answer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -25,6 +25,13 @@ class OnDemand(Mapping[str, T]):
         made = self._made[name] = make()
         self._makers[name] = None  # what it was made from is needed no more
         return made
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As any mapping's, without a frame more: every call comes by here."""
+        made = self._made.get(name)
+        if made is not None:
+            return made
+        return self[name] if name in self._makers else default
 
     def __contains__(self, name: object) -> bool:
         return name in self._makers

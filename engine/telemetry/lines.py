@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,24 +36,14 @@ class JsonLines:
         self._logger = logging.getLogger(LOGGER)
         self._events: list[_Event] = []
 
-    def attempt(self, event: AttemptEvent) -> None:
-        self._add(event)
-
-    def call(self, event: CallEvent) -> None:
-        self._add(event)
-
-    def message(self, event: MessageEvent) -> None:
-        self._add(event)
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        self._add(event)
-
     def _add(self, event: _Event) -> None:
         self._events.append(event)
         if len(self._events) == 1:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self.flush)
         elif len(self._events) >= _MOST:
             self.flush()
+
+    attempt = call = message = delivery = _add
 
     def flush(self) -> None:
         events, self._events = self._events, []
@@ -62,13 +53,7 @@ class JsonLines:
 
 def line_of(event: _Event) -> str:
     """One JSON object without line breaks."""
-    if isinstance(event, MessageEvent):
-        line = _message(event)
-    elif isinstance(event, DeliveryEvent):
-        line = _delivery(event)
-    else:
-        line = _attempt(event) if isinstance(event, AttemptEvent) else _call(event)
-    return orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
+    return orjson.dumps(_LINES[type(event)](event), option=orjson.OPT_UTC_Z).decode()
 
 
 def _attempt(event: AttemptEvent) -> dict[str, Any]:
@@ -163,3 +148,11 @@ def _with_codes(line: dict[str, Any], error_code: str | None, provider_code: str
     if provider_code is not None:
         line["providerCode"] = provider_code
     return line
+
+
+_LINES: Mapping[type[_Event], Callable[[Any], dict[str, Any]]] = {
+    AttemptEvent: _attempt,
+    CallEvent: _call,
+    MessageEvent: _message,
+    DeliveryEvent: _delivery,
+}
