@@ -77,4 +77,5 @@ class Row:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Row:
         spread = found["spread"]
-        return cls(**{**found, "spread": None if spread is None else (spread[0], spread[1])})
+        known = {name: value for name, value in found.items() if name != "part"}
+        return cls(**{**known, "spread": None if spread is None else (spread[0], spread[1])})

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,9 +37,21 @@ def readme(found: Mapping[str, Any]) -> str:
         for name in order
     }
     lines = [f"| {_label(name)} | {cells[name]} |" for name in order]
-    rows = [row for row in map(Row.from_json, found["rows"]) if row.must is not None]
+    rows = [_headline(row) for row in map(Row.from_json, found["rows"]) if row.must is not None and _is_telling(row)]
     targets = [f"{text}: {_targets(found['lines'], width)}" for width, (text, _) in _WIDTHS.items()]
     return "\n".join([head, *lines, "", *targets, "", *_rows(rows), "", _where(found)]) + "\n"
+
+
+def _is_telling(row: Row) -> bool:
+    """Of the log, which has many rows, the largest one and what every call and every visitor does."""
+    return not row.name.startswith(_LOGGED) or ("1,000,000" in row.name and row.name.startswith(_LOGGED[:2]))
+
+
+_LOGGED: Final = ("the first page,", "one call more", "the first page", "a page", "one execution")
+
+
+def _headline(row: Row) -> Row:
+    return replace(row, name=f"{row.area}: {row.name}", note="")
 
 
 def page(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -57,7 +58,8 @@ def open_specs(folders: Sequence[Path], cache: Path, room: Path | None = None) -
 
 def open_kept(cache: Path, room: Path | None = None) -> Kept:
     """What earlier processes found out about specs and cases; `room` is made for it, where it is not there yet."""
-    return Kept(cache, compiler(schemas_dir(), plugins_dir()), room)
+    secret = os.environ.get("INTEGRATIONS_MASTER_KEY", "").encode()
+    return Kept(cache, compiler(schemas_dir(), plugins_dir()), room, secret)
 
 
 def open_warm_catalog(settings: Settings) -> Catalog:

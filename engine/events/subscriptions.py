@@ -5,9 +5,9 @@ A secret is shown when it is made and never again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from ulid import ULID
 
@@ -61,15 +61,11 @@ class SubscriptionService:
         self._private_ok = private_ok
         self._wake = wake
         self._catalog = catalog
-
-    @cached_property
-    def _types(self) -> frozenset[str]:
-        """Asked of the whole catalogue, so not before somebody subscribes."""
-        return known_types(self._catalog)
+        self._types: frozenset[str] | None = None
 
     async def create(self, tenant: str, url: str, event_types: tuple[str, ...]) -> Told:
         """Raises `RequestError`: 400 for a URL or a type that can't be used, 409 where the tenant has too many."""
-        self._check(url, event_types)
+        await self._check(url, event_types)
         now = self._clock.now()
         identity = str(ULID.from_timestamp(now))
         secret = sign.new_secret()
@@ -103,7 +99,7 @@ class SubscriptionService:
 
         Raises `RequestError`: 404, 400, 409 when others keep changing it.
         """
-        self._check(change.url, change.event_types)
+        await self._check(change.url, change.event_types)
 
         async def changed(one: Subscription) -> Subscription:
             return await self._changed(one, change)
@@ -177,7 +173,9 @@ class SubscriptionService:
             one = replace(one, status=change.status, reason=reason)
         return one
 
-    def _check(self, url: str | None, event_types: tuple[str, ...] | None) -> None:
+    async def _check(self, url: str | None, event_types: tuple[str, ...] | None) -> None:
+        if self._types is None:  # beside the loop: integrations that nobody has asked for yet are compiled now
+            self._types = await asyncio.to_thread(known_types, self._catalog)
         issues = list(unheard_of(event_types or (), self._types))
         if url is not None:
             try:

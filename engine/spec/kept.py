@@ -7,7 +7,8 @@ through a link, owned by another user or open to others' writing counts as not t
 can be written nothing is kept; nor while somebody works on the engine, for what runs may be older than what stands on
 disk.
 
-Whoever can write here as this user can also write the keys beside it. What is kept is data, never code.
+What is kept is data, never code. Whoever can write here as this user can also write the keys beside it; where the
+master key is not beside it but in the environment, it seals what is kept, and nothing planted here is believed.
 """
 
 from __future__ import annotations
@@ -40,13 +41,19 @@ _NOT_OURS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 class Kept:
     """A folder of findings, made when there is something to keep; what is around it must be there, save `room`, which
-    is made too. `maker`: the hash of what finds them; None: nothing is kept nor recalled."""
+    is made too. `maker`: the hash of what finds them; None: nothing is kept nor recalled. `secret`: seals what is kept,
+    where there is one that does not lie beside it."""
 
-    def __init__(self, folder: Path, maker: str | None, room: Path | None = None) -> None:
+    def __init__(self, folder: Path, maker: str | None, room: Path | None = None, secret: bytes = b"") -> None:
         self._folder = folder
+        self._secret = hashlib.blake2b(secret, digest_size=_HASH_BYTES).digest() if secret else b""
         self._maker = maker
         self._room = room
         self._is_tidy = False
+
+    def _sealed(self, key: str, content: bytes) -> bytes:
+        """A file that was given another name holds nothing."""
+        return hashlib.blake2b(key.encode() + content, digest_size=_HASH_BYTES, key=self._secret).digest()
 
     def key(self, *parts: bytes | None) -> str:
         """The name for what follows from these parts alone."""
@@ -61,7 +68,7 @@ class Kept:
         except OSError:
             return None
         content = written[_HASH_BYTES:]
-        return content if written[:_HASH_BYTES] == _sealed(key, content) else None
+        return content if written[:_HASH_BYTES] == self._sealed(key, content) else None
 
     def keep(self, key: str, content: bytes) -> None:
         """Appears whole or not at all."""
@@ -70,7 +77,7 @@ class Kept:
         with suppress(OSError):
             if not self._is_tidy:
                 self._tidy()
-            _write(self._folder / key, _sealed(key, content) + content)
+            _write(self._folder / key, self._sealed(key, content) + content)
 
     def _tidy(self) -> None:
         """Once in the life of a process that writes: what nobody has written for a month goes."""
@@ -131,11 +138,6 @@ def _installed() -> Iterator[bytes]:
 
 def _hash(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_HASH_BYTES).digest()
-
-
-def _sealed(key: str, content: bytes) -> bytes:
-    """A file that was given another name holds nothing."""
-    return _hash(key.encode() + content)
 
 
 def _decimal(value: Any) -> orjson.Fragment:

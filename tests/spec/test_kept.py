@@ -373,3 +373,13 @@ def test_cases_that_were_kept_are_those_of_their_file(tmp_path):
         cases, wrong = read_folder(folder, kept)
         assert (cases, [one.position.line for one in wrong]) == ([], [8])
     assert len(kept_files(tmp_path)) == 2
+
+
+def test_what_is_sealed_with_a_secret_is_believed_by_those_who_have_it_only(tmp_path: Path) -> None:
+    Kept(tmp_path, "this compiler", secret=b"a key that lies elsewhere").keep(KEY, b"content")
+    assert Kept(tmp_path, "this compiler", secret=b"a key that lies elsewhere").recall(KEY) == b"content"
+    assert Kept(tmp_path, "this compiler").recall(KEY) is None
+    planted = Kept(tmp_path, "this compiler")
+    planted.keep(KEY, b"planted")
+    assert planted.recall(KEY) == b"planted"
+    assert Kept(tmp_path, "this compiler", secret=b"a key that lies elsewhere").recall(KEY) is None
