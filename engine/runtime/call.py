@@ -41,6 +41,8 @@ class Call:
     """The action's and the tenant's limits know of this call."""
     output_json: bytes | None = field(default=None, repr=False)
     """The mapped output, written."""
+    hides: bool = False
+    """A secret was taken out of the output after it was written."""
     completed: list[str] = field(default_factory=list)
     """Ids of the write steps that are done."""
     tally: Tally = field(default_factory=Tally)

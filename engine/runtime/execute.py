@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from engine.catalog import Catalog, Method, Step
+from engine.catalog import Action, Catalog, Method, Step
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, CallNotLogged, EngineError, StorageError, StorageUnavailable, VersionConflict
@@ -214,13 +214,17 @@ class Engine:
                 created_at=created_at,
                 latency_ms=latency_ms,
                 shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
-                # No masker: what is answered holds no secret any more.
-                shown_output=log.shown(trail.data, action.mask_output, None, written) if action and written else None,
+                shown_output=self._shown_output(trail, action, written) if action and written else None,
                 error=trail.error,
                 shown_details=log.shown_details(trail.error, masker),
                 tally=trail.call.tally if trail.call is not None else None,
             )
         )
+
+    def _shown_output(self, trail: Trail, action: Action, written: bytes) -> bytes:
+        """No masker: what is answered holds no secret any more. `written`: the output before that was seen to."""
+        is_as_written = trail.call is not None and not trail.call.hides
+        return log.shown(trail.data, action.mask_output, None, written, is_as_written=is_as_written)
 
     async def test(self, connection: Connection) -> TestOutcome:
         """Prove a connection's credentials by the spec's test; always sets `lastTestedAt`."""
@@ -310,7 +314,10 @@ def _hide(trail: Trail) -> None:
     masker, error = trail.account.masker, trail.error
     written = trail.call.output_json if trail.call is not None else None
     if error is None and (written is None or masker.may_hold(written)):
-        trail.data = masker.data(trail.data)
+        hidden = masker.data(trail.data)
+        if trail.call is not None and hidden is not trail.data:
+            trail.call.hides = True
+        trail.data = hidden
     if error is not None:
         error.message = masker.text(error.message)
         error.provider_code = masker.text(error.provider_code) if error.provider_code else None

@@ -128,7 +128,7 @@ class Line(asyncio.Protocol):
             return
         if exc is None and self._until_close:
             self.on_message_complete()
-        self._fail(self._fault or AnswerLost("the connection was closed before the answer was whole"))
+        self._fail(self._fault or AnswerLost("the connection failed before the answer was whole"))
 
     def eof_received(self) -> bool:
         self._is_up = False

@@ -68,13 +68,23 @@ def shown_details(error: CallError | None, masker: Masker | None) -> bytes | Non
     return shown(error.details, mask_fields, masker) if error is not None and error.details else None
 
 
-def shown(value: Any, mask: Callable[[Any], Any], masker: Masker | None, written: bytes | None = None) -> bytes:
-    """A value as the log may hold it: JSON, masked, at most 64 kB. `written`: its JSON, where that is there already."""
+def shown(
+    value: Any,
+    mask: Callable[[Any], Any],
+    masker: Masker | None,
+    written: bytes | None = None,
+    *,
+    is_as_written: bool = False,
+) -> bytes:
+    """A value as the log may hold it: JSON, masked, at most 64 kB.
+
+    `written`: its JSON before a secret was taken out of it; `is_as_written`: there was none.
+    """
     try:
         if written is not None and len(written) > _LARGEST_LOGGED:
             return _TOO_LARGE
         masked = mask(value)
-        text = written if masked is value and written is not None else exact.dumps(masked)
+        text = written if is_as_written and masked is value and written is not None else exact.dumps(masked)
         if len(text) > _LARGEST_LOGGED:
             return _TOO_LARGE
         # Masking inside written JSON could cut a number or an escape, so a hit masks the data and writes it again.
