@@ -247,6 +247,15 @@ async def test_personal_and_secret_looking_fields_are_masked_in_the_log(tmp_path
         assert exact.loads(row.output or b"") == {"number": "•••", "note": "fine", "accessToken": "***"}
 
 
+async def test_an_echo_in_fields_that_hide_nothing_by_their_names_is_masked_in_the_log(tmp_path: Path) -> None:
+    one = action(outputSchema=fields(note=text()), output={"note": "body.note"})
+    reply = answer({"note": f"the key is {API_KEY}"})
+    connected: dict[str, Any] = {"credentials": {"apiKey": API_KEY}}
+    async with running(tmp_path, spec(one), lambda _: reply, **connected) as scene:
+        assert (await scene.call("quote")).data == {"note": "the key is ***"}
+        assert exact.loads((await scene.log())[0].output or b"") == {"note": "the key is ***"}
+
+
 async def test_an_unknown_actions_input_is_masked_by_its_names(tmp_path: Path) -> None:
     async with running(tmp_path, spec()) as scene:
         await scene.code("fly", {"password": "pa55", "note": "hi", "email": "a@b.example"})
