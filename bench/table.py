@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,30 +27,34 @@ _WIDTHS: Final[Mapping[int, tuple[str, Mapping[str, float]]]] = {
 
 
 def readme(found: Mapping[str, Any]) -> str:
-    """CPU per call beside every peer, at both widths, and every row that has a target."""
-    widths = {width: _by_ratio(found["lines"], width) for width in _WIDTHS}
-    head = "| CPU per call | " + " | ".join(f"{text}, ratio" for text, _ in _WIDTHS.values()) + " |\n|---|---:|---:|"
-    order = [line["name"] for line in widths[1]]
-    cells = {
-        name: " | ".join(_ratio(line) if (line := _named(widths[width], name)) else "" for width in _WIDTHS)
-        for name in order
-    }
-    lines = [f"| {_label(name)} | {cells[name]} |" for name in order]
-    rows = [_headline(row) for row in map(Row.from_json, found["rows"]) if row.must is not None and _is_telling(row)]
-    targets = [f"{text}: {_targets(found['lines'], width)}" for width, (text, _) in _WIDTHS.items()]
-    return "\n".join([head, *lines, "", *targets, "", *_rows(rows), "", _where(found)]) + "\n"
+    """CPU per call beside every peer, at both widths, and the rows that have a target; short, for who reads on."""
+    names = [line["name"] for line in _by_ratio(found["lines"], 1)]
+    peers = [["CPU per call", *map(_label, names)], ["---", *(["---:"] * len(names))]]
+    for width, (text, limits) in _WIDTHS.items():
+        lines = _by_ratio(found["lines"], width)
+        cells = [_ratio(line) if (line := _named(lines, name)) else "1" for name in names]
+        peers.append([f"{text} (must {limits['must']:g}, goal {limits['goal']:g})", *cells])
+    rows = [row for row in map(Row.from_json, found["rows"]) if row.must is not None and _is_telling(row)]
+    others = [
+        ["", *(_SHORT.get(row.area, row.area) + f": {row.name}" for row in rows)],
+        ["---", *(["---:"] * len(rows))],
+        ["ratio", *(_number(row.ratio) for row in rows)],
+        ["must / goal", *(f"{row.must:g} / {row.goal:g}" for row in rows)],
+    ]
+    return "\n".join([*map(_line, peers), "", *map(_line, others)]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_LOG: Final = "The log of calls"
+_SHORT: Final = {"Own work, the answer from memory": "own work", "Serving `POST /execute` over HTTP": "serving"}
 
 
 def _is_telling(row: Row) -> bool:
-    """Of the log, which has many rows, the largest one and what every call and every visitor does."""
-    return not row.name.startswith(_LOGGED) or ("1,000,000" in row.name and row.name.startswith(_LOGGED[:2]))
-
-
-_LOGGED: Final = ("the first page,", "one call more", "the first page", "a page", "one execution")
-
-
-def _headline(row: Row) -> Row:
-    return replace(row, name=f"{row.area}: {row.name}", note="")
+    """Of the log, which has many rows, what every call does, beside the most."""
+    return row.area != _LOG or row.name == "one call more, beside 1,000,000"
 
 
 def page(found: Mapping[str, Any]) -> str:
