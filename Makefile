@@ -52,7 +52,7 @@ format: install-dev ## Format and mend what can be mended mechanically
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
-bench: install-dev $(BENCH_VENV)/.installed ## The engine beside hand-written clients and its peers, some 20 minutes
+bench: install-dev $(BENCH_VENV)/.installed ## The engine beside hand-written clients and its peers, a quarter of an hour
 	@$(BIN)/python -m bench.everything $(BENCH_ARGS)
 
 bench-quick: install-dev ## The engine against hand-written clients, under a minute

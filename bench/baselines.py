@@ -1,15 +1,17 @@
-"""The same job written by hand, as a careful developer would: post the body, read `fee` and `currency`."""
+"""The jobs written by hand, as a careful developer would: send the body, read what the caller wants to know."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 import httpx
 
-from bench.contestants.job import BODY, HEADERS, PATH, Call, result
+from bench.contestants.job import BODY, HEADERS, Call
+from bench.jobs import FEE, Job
 from bench.measure import Chunk
 
 TOKEN = HEADERS["Token"]
@@ -28,28 +30,29 @@ INPUT = {
 
 
 @contextmanager
-def httpx_client(origin: str) -> Iterator[Chunk]:
+def httpx_client(origin: str, job: Job = FEE) -> Iterator[Chunk]:
     """One call after the other over a kept-alive `httpx.Client`."""
     with httpx.Client() as client:
 
         def chunk(calls: int) -> None:
             for _ in range(calls):
-                answer = client.post(origin + PATH, json=BODY, headers=HEADERS).raise_for_status().json()
-                result(answer)
+                answer = client.request(job.method, origin + job.path, json=job.body(), headers=job.headers)
+                job.result(answer.raise_for_status().json())
 
         yield chunk
 
 
 @asynccontextmanager
-async def aiohttp_call(origin: str) -> AsyncIterator[Call]:
+async def aiohttp_call(origin: str, job: Job = FEE) -> AsyncIterator[Call]:
     """One call over a shared `aiohttp.ClientSession`."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context())
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def call() -> object:
-            async with session.post(origin + PATH, json=BODY, headers=HEADERS) as response:
+            url, body = origin + job.path, job.body()
+            async with session.request(job.method, url, json=body, headers=job.headers) as response:
                 response.raise_for_status()
-                answer = await response.json()
-                return result(answer)
+                return job.result(await response.json())
 
         yield call
 

@@ -1,4 +1,4 @@
-"""`make bench`: all that is measured, in some twenty minutes; the figures go to bench/results/latest.json.
+"""`make bench`: all that is measured, in a quarter of an hour; the figures go to bench/results/latest.json.
 
     python -m bench.everything [--rounds 9] [--scale 1.0] [--json FILE] [--only PART …]
 
@@ -65,8 +65,7 @@ def _rows(
         yield from (row for row in before["rows"] if row["part"] == part)
         return
     for row in _ROWS[part](rounds=rounds, scale=size):
-        ratio = "" if row.ratio is None else f"{row.ratio:.3f}, against {row.against}: {row.reached}"
-        print(f"{row.area}: {row.name}: {ratio or f'{row.ours:.3g} {row.unit}'}", flush=True)
+        print(row.line, flush=True)
         yield {"part": part, **row.as_json()}
 
 

@@ -7,29 +7,25 @@ Ours and what it is held against work in turns in this process; the provider is 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import aiohttp
-import httpx
 import uvloop
 
-from bench.baselines import sequential
+from bench.baselines import aiohttp_call, httpx_client, sequential
 from bench.candidate import KINDS, engine_call
-from bench.contestants.job import Call, at_once
+from bench.contestants.job import at_once
 from bench.jobs import FEE, LONG, SHORT, SIGNED, Job
-from bench.measure import MIN_ROUNDS, Chunk, compare
+from bench.measure import MIN_ROUNDS, compare
 from bench.naive import naive
 from bench.quick import opened
-from bench.rows import Row, Target
+from bench.rows import Row, Target, told
 from bench.upstream import upstream
 
 WIDTH = 32
@@ -45,8 +41,8 @@ def rows(*, rounds: int = MIN_ROUNDS, scale: float = 1.0) -> Iterator[Row]:
         for job, name in ((SHORT, "2 kB"), (LONG, "112 kB"), (SIGNED, "signed with HMAC-SHA256")):
             with upstream(job) as origin:
                 yield from _wire(runner, job, origin, name, rounds, scale)
-        with upstream(SIGNED) as origin:
-            yield _keyed(runner, origin, rounds, scale)
+                if job is SIGNED:
+                    yield _keyed(runner, origin, rounds, scale)
         with certified() as tls, upstream(FEE, tls) as origin:
             yield from _wire(runner, FEE, origin, "over TLS", rounds, scale)
 
@@ -65,10 +61,10 @@ def _own(runner: asyncio.Runner, rounds: int, scale: float) -> Iterator[Row]:
 def _wire(runner: asyncio.Runner, job: Job, origin: str, name: str, rounds: int, scale: float) -> Iterator[Row]:
     calls = 40 if job is LONG else 250
     with opened(runner, engine_call(origin, KINDS[job.name])) as ours:
-        with by_httpx(origin, job) as usual:
+        with httpx_client(origin, job) as usual:
             found = compare(usual, sequential(runner, ours), calls=_calls(calls, scale), rounds=rounds)
         yield Row.compared(_WIRE, f"{name}, one after the other", "httpx.Client, by hand", found)
-        with opened(runner, by_aiohttp(origin, job)) as usual_call:
+        with opened(runner, aiohttp_call(origin, job)) as usual_call:
             many = at_once(runner, usual_call, WIDTH)
             found = compare(many, at_once(runner, ours, WIDTH), calls=_calls(4 * calls, scale), rounds=rounds)
         yield Row.compared(_WIRE, f"{name}, {WIDTH} in flight", "aiohttp on uvloop, by hand", found)
@@ -76,7 +72,10 @@ def _wire(runner: asyncio.Runner, job: Job, origin: str, name: str, rounds: int,
 
 def _keyed(runner: asyncio.Runner, origin: str, rounds: int, scale: float) -> Row:
     """The intent is on disk, with fsync, before the request leaves; so is the answer before it is given."""
-    with opened(runner, engine_call(origin, KINDS[SIGNED.name], keyed=True)) as ours, by_httpx(origin, SIGNED) as usual:
+    with (
+        opened(runner, engine_call(origin, KINDS[SIGNED.name], keyed=True)) as ours,
+        httpx_client(origin, SIGNED) as usual,
+    ):
         found = compare(usual, sequential(runner, ours), calls=_calls(100, scale), rounds=rounds)
     name = "signed, each under an Idempotency-Key, one after the other"
     return Row.compared(_WIRE, name, "httpx.Client, by hand, without any", found)
@@ -84,35 +83,6 @@ def _keyed(runner: asyncio.Runner, origin: str, rounds: int, scale: float) -> Ro
 
 def _calls(base: int, scale: float) -> int:
     return max(round(base * scale), 1)
-
-
-@contextmanager
-def by_httpx(origin: str, job: Job) -> Iterator[Chunk]:
-    """One call after the other over a kept-alive `httpx.Client`."""
-    with httpx.Client() as client:
-
-        def chunk(calls: int) -> None:
-            for _ in range(calls):
-                answer = client.request(job.method, origin + job.path, json=job.body(), headers=job.headers)
-                job.result(answer.raise_for_status().json())
-
-        yield chunk
-
-
-@asynccontextmanager
-async def by_aiohttp(origin: str, job: Job) -> AsyncIterator[Call]:
-    """One call over a shared `aiohttp.ClientSession`."""
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context())
-    ) as session:
-
-        async def call() -> object:
-            url, body = origin + job.path, job.body()
-            async with session.request(job.method, url, json=body, headers=job.headers) as response:
-                response.raise_for_status()
-                return job.result(await response.json())
-
-        yield call
 
 
 @contextmanager
@@ -154,16 +124,5 @@ def _trusted(certificate: Path) -> Iterator[None]:
             os.environ["SSL_CERT_FILE"] = before
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.kinds", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS)
-    parser.add_argument("--scale", type=float, default=1.0)
-    options = parser.parse_args()
-    for row in rows(rounds=options.rounds, scale=options.scale):
-        control = "" if row.control is None else f" (A/A {row.control:.2f})"
-        print(f"{row.area}: {row.name}: {row.ratio:.2f} of {row.against}{control} {row.reached}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(rows, __doc__))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.measure import Comparison
+from bench.measure import MIN_ROUNDS, Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,14 @@ class Row:
                 return name
         return "missed"
 
+    @property
+    def line(self) -> str:
+        """For who waits for the next one."""
+        found = f"{self.ours:.3g} {self.unit}"
+        if self.ratio is not None:
+            found = f"{self.ratio:.3f}, against {self.against} {self.reached}".rstrip()
+        return f"{self.area}: {self.name}: {found}"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -79,3 +88,14 @@ class Row:
         spread = found["spread"]
         known = {name: value for name, value in found.items() if name != "part"}
         return cls(**{**known, "spread": None if spread is None else (spread[0], spread[1])})
+
+
+def told(rows: Callable[..., Iterable[Row]], about: str | None) -> int:
+    """The command of a part: measures it and prints a line for each row. `about`: its docstring."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS, help="more rounds, steadier medians")
+    parser.add_argument("--scale", type=float, default=1.0, help="calls per turn, specs and executions, times this")
+    options = parser.parse_args()
+    for row in rows(rounds=options.rounds, scale=options.scale):
+        print(row.line, flush=True)
+    return 0

@@ -8,7 +8,6 @@ adds and every list that the API shows must cost as much in the one as in the ot
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -29,7 +28,7 @@ from bench.candidate import INTEGRATION, copy_spec
 from bench.filled import QUERIES, Filled
 from bench.jobs import FEE
 from bench.measure import MIN_ROUNDS, Comparison, compare, interleaved
-from bench.rows import Row, Target
+from bench.rows import Row, Target, told
 from bench.upstream import upstream
 from engine.locations import specs_dir
 
@@ -195,15 +194,5 @@ def the_log(small: int, large: int, rounds: int) -> Iterator[Row]:
         yield Row.compared(_LOG, f"one call more, beside {large:,}", f"beside {small:,}", found, _FLAT)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS, help="more rounds, steadier medians")
-    parser.add_argument("--scale", type=float, default=1.0, help="specs and executions, times this")
-    options = parser.parse_args(arguments)
-    for row in rows(rounds=options.rounds, scale=options.scale):
-        print(row, flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(rows, __doc__))

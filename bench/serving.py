@@ -8,7 +8,6 @@ as the system counts it, all its threads; the two work in turns.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
@@ -30,7 +29,7 @@ from bench.baselines import TOKEN as API_KEY
 from bench.callers import EXECUTION_ID, TOKEN, call, request
 from bench.candidate import INTEGRATION, copy_spec
 from bench.measure import MIN_ROUNDS, Comparison, interleaved
-from bench.rows import Row, Target
+from bench.rows import Row, Target, told
 from bench.upstream import upstream
 from engine.locations import specs_dir
 
@@ -224,15 +223,5 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS, help="more rounds, steadier medians")
-    parser.add_argument("--scale", type=float, default=1.0, help="calls per turn, times this")
-    options = parser.parse_args(arguments)
-    for row in rows(rounds=options.rounds, scale=options.scale):
-        print(row, flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(rows, __doc__))

@@ -1,7 +1,8 @@
 """HTTP/1.1 on one connection: a request as bytes, an answer from bytes.
 
-The parser is llhttp (httptools), in its strict form. One request at a time; nothing is ever sent twice. An answer that
-breaks the protocol, or whose head and framing are larger than `MOST_FRAMING`, is lost.
+The parser is llhttp (httptools), strict but for two things that careless servers write. One request at a time; nothing
+is ever sent twice. An answer that breaks the protocol, or whose head and framing are larger than `MOST_FRAMING`, is
+lost.
 """
 
 from __future__ import annotations
