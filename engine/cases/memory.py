@@ -215,6 +215,9 @@ class _State:
         record = self._kept.get(key)
         return record if record is not None and record.expires_at > self._now() else None
 
+    def lacks(self, *keys: str) -> bool:
+        return self._kept.keys().isdisjoint(keys)
+
     async def put(
         self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
     ) -> int | None:

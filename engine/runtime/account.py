@@ -107,7 +107,7 @@ class Accounts:
         self._store = store
         self.public_url = public_url
         self._receives = receives
-        self._cache: OrderedDict[str, Account] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], Account] = OrderedDict()
 
     async def connection_of(self, command: Command) -> Connection:
         """Raises `RequestError` (404, 400) when the command names no connection of the tenant."""
@@ -130,14 +130,18 @@ class Accounts:
             raise RequestError("BAD_REQUEST", f"the tenant has {len(active)} active connections: name connectionId")
         return active[0]
 
+    def at_hand(self, connection: Connection) -> Account | None:
+        """The account as it is in memory, where that is of this version of the connection and fresh."""
+        key = (connection.tenant_id, connection.connection_id)
+        cached = self._cache.get(key)
+        if cached is None or cached.connection.version != connection.version or cached.is_stale():
+            return None
+        self._cache.move_to_end(key)
+        return cached
+
     async def open(self, connection: Connection) -> Account:
         """Raises `CallError(ACTION_NOT_FOUND)` when the integration is no longer in the catalogue."""
-        key = f"{connection.tenant_id}:{connection.connection_id}"
-        cached = self._cache.get(key)
-        if cached is not None and cached.connection.version == connection.version and not cached.is_stale():
-            self._cache.move_to_end(key)
-            return cached
-        return await self._keep(key, connection)
+        return self.at_hand(connection) or await self._keep(connection)
 
     async def reread(self, account: Account, refused: tuple[Mapping[str, Any], Mapping[str, Any]]) -> bool:
         """These credentials, with this app (`held`), were refused: are there others by now? Then the account has them.
@@ -151,8 +155,8 @@ class Accounts:
             account.mask(*old)
         return account.held != refused
 
-    async def _keep(self, key: str, connection: Connection) -> Account:
-        account = await self.read(connection)
+    async def _keep(self, connection: Connection) -> Account:
+        account, key = await self.read(connection), (connection.tenant_id, connection.connection_id)
         self._cache[key] = account
         self._cache.move_to_end(key)
         if len(self._cache) > _CACHED:

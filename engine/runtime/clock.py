@@ -59,11 +59,11 @@ class SystemClock:
         return secrets.token_urlsafe(32)
 
     def ulid(self) -> str:
-        return _time_text(int(time.time() * 1000)) + os.urandom(16).translate(_RANDOM).decode()
+        milliseconds = int(time.time() * 1000)
+        return _high(milliseconds >> 10) + _PAIRS[milliseconds & 1023] + os.urandom(16).translate(_RANDOM).decode()
 
 
 @lru_cache(maxsize=1)
-def _time_text(milliseconds: int) -> str:
-    high, low = milliseconds >> 20, milliseconds & 0xFFFFF
-    pairs = (high >> 20, (high >> 10) & 1023, high & 1023, low >> 10, low & 1023)
-    return "".join([_PAIRS[pair] for pair in pairs])
+def _high(seconds: int) -> str:
+    """The first eight characters, which stay for 1,024 ms."""
+    return "".join(_PAIRS[seconds >> shift & 1023] for shift in (30, 20, 10, 0))

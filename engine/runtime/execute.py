@@ -22,7 +22,7 @@ from engine.catalog import Action, Catalog, Method, Step
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, CallNotLogged, EngineError, StorageError, StorageUnavailable, VersionConflict
-from engine.model import Answer, Command, Connection, Problem
+from engine.model import Answer, Command, Connection, Execution, Problem
 from engine.redact import mask_fields
 from engine.runtime import auth, idempotency, log
 from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
@@ -73,16 +73,15 @@ class Engine:
         """
         trail = Trail(self.clock.ulid(), await self.accounts.connection_of(command))
         try:
-            return await self._under_key(command, trail)
+            if command.idempotency_key is not None:
+                return await self._under_key(command, trail)
+            return await self.run(command, trail)
         except StorageUnavailable as failure:
             if trail.call is None or not trail.call.sent or trail.call.action.effect == "read":
                 raise
             raise CallNotLogged(str(failure)) from failure
 
     async def _under_key(self, command: Command, trail: Trail) -> Answer:
-        if command.idempotency_key is None:
-            return await self.run(command, trail)
-
         begun = idempotency.Begun(trail.execution_id, self.clock.now(), self.budget_seconds)
         return await idempotency.once(
             self.store, command, begun, lambda: self.run(command, trail), lambda: _holds_key(trail)
@@ -111,14 +110,17 @@ class Engine:
         if self.wires.observer is not None:
             asked = command.action_id
             call_ended(self.wires.observer, self.catalog, trail, asked, at=created_at, latency_ms=latency_ms)
-        await self._note_status(trail)
-        await self._log(command, trail, created_at, latency_ms)
+        status = self._status_after(trail)
+        if status is not None:
+            await self._keep_status(status)
+        await self.store.executions.append(self._row(command, trail, created_at, latency_ms))
         problem = problem_of(trail.error) if trail.error else None
         return Answer(problem is None, trail.execution_id, latency_ms, trail.data, problem)
 
     async def _perform(self, command: Command, trail: Trail, started: float, created_at: float) -> Any:
         """Steps 1 to 6. Raises `CallError`."""
-        account = trail.account = await self.accounts.open(trail.connection)
+        account = self.accounts.at_hand(trail.connection) or await self.accounts.open(trail.connection)
+        trail.account = account
         action = trail.action = find_action(account.integration, command.action_id)
         if trail.connection.status == "inactive":
             raise CallError("CONNECTION_INACTIVE", "the connection is inactive: activate it or connect the account")
@@ -172,7 +174,8 @@ class Engine:
         if not call.action.signs or not call.account.integration.methods:
             return None
         method = auth.choose(call.account)
-        await self._ready(call, method)
+        if method.token is not None:
+            await self._ready(call, method)
         used = _Used(self, call, method)
         return Signing(method, call.action.sign.get(method.name, method.sign), used.secrets, used.renew)
 
@@ -187,38 +190,36 @@ class Engine:
                 raise
             await self.tokens.ready(call, method)
 
-    async def _note_status(self, trail: Trail) -> None:
-        """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again."""
+    def _status_after(self, trail: Trail) -> Connection | None:
+        """AUTH_FAILED and REAUTH_REQUIRED make a connection `error`; a success makes it `active` again. None where it
+        stays as it is."""
         connection, error = trail.account.connection if trail.account else trail.connection, trail.error
-        refused = error is not None and error.code in CREDENTIALS_REFUSED
-        if not refused and not (error is None and connection.status == "error" and not trail.is_test):
-            return
-        now = self.clock.now()
-        changed = (
-            replace(connection, status="error", last_error_at=now, last_error=error.message)
-            if error is not None
-            else replace(connection, status="active", last_error=None)
-        )
+        if error is None:
+            is_mended = connection.status == "error" and not trail.is_test
+            return replace(connection, status="active", last_error=None) if is_mended else None
+        if error.code not in CREDENTIALS_REFUSED:
+            return None
+        return replace(connection, status="error", last_error_at=self.clock.now(), last_error=error.message)
+
+    async def _keep_status(self, changed: Connection) -> None:
         with suppress(VersionConflict):  # somebody changed or deleted it meanwhile: theirs stands
             await self.store.connections.update(changed)
 
-    async def _log(self, command: Command, trail: Trail, created_at: float, latency_ms: int) -> None:
+    def _row(self, command: Command, trail: Trail, created_at: float, latency_ms: int) -> Execution:
         masker = trail.account.masker if trail.account else None
         action = trail.action
         written = trail.call.output_json if trail.call is not None and trail.error is None else None
-        await self.store.executions.append(
-            log.row(
-                log.without_secrets(command, masker),
-                trail.connection,
-                execution_id=trail.execution_id,
-                created_at=created_at,
-                latency_ms=latency_ms,
-                shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
-                shown_output=self._shown_output(trail, action, written) if action and written else None,
-                error=trail.error,
-                shown_details=log.shown_details(trail.error, masker),
-                tally=trail.call.tally if trail.call is not None else None,
-            )
+        return log.row(
+            log.without_secrets(command, masker),
+            trail.connection,
+            execution_id=trail.execution_id,
+            created_at=created_at,
+            latency_ms=latency_ms,
+            shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
+            shown_output=self._shown_output(trail, action, written) if action and written else None,
+            error=trail.error,
+            shown_details=log.shown_details(trail.error, masker),
+            tally=trail.call.tally if trail.call is not None else None,
         )
 
     def _shown_output(self, trail: Trail, action: Action, written: bytes) -> bytes:

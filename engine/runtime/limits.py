@@ -59,6 +59,9 @@ class Block:
     used: int
     until: float
 
+    def is_current(self, bucket: Bucket, now: float, monotonic: float) -> bool:
+        return self.slice == int(now * SLICES / bucket.per) and monotonic < self.until
+
 
 def take(value: bytes | None, now: float, calls: int, per: float, want: int = 1, unused: Block | None = None) -> Taken:
     """Count up to `want` calls at `now` (epoch seconds) in a record, after giving back what is unused. Pure."""
@@ -102,6 +105,19 @@ class Permits:
         self._monotonic = monotonic
         self._blocks: dict[str, Block] = {}
 
+    def spend(self, buckets: Iterable[Bucket], now: float) -> bool:
+        """Count one call in every bucket by permits that are at hand; where one has none: count nothing, False."""
+        moment, found = self._monotonic(), []
+        for bucket in buckets:
+            block = self._blocks.get(bucket.key)
+            if block is None or not block.left or not block.is_current(bucket, now, moment):
+                return False
+            found.append(block)
+        for block in found:
+            block.left -= 1
+            block.used += 1
+        return True
+
     async def take_all(self, buckets: Iterable[Bucket], now: float) -> None:
         """Count one call in every bucket. Raises `CallError(RATE_LIMITED)` at the first that is full.
 
@@ -109,7 +125,7 @@ class Permits:
         """
         for bucket in buckets:
             block = self._blocks.get(bucket.key)
-            if block is not None and block.left and self._is_current(block, bucket, now):
+            if block is not None and block.left and block.is_current(bucket, now, self._monotonic()):
                 block.left -= 1
                 block.used += 1
                 continue
@@ -120,9 +136,6 @@ class Permits:
             if wait and not bucket.observe:
                 message = f"more than {bucket.calls} calls in {bucket.per:g} seconds {bucket.what}"
                 raise _refusal(message, wait)
-
-    def _is_current(self, block: Block, bucket: Bucket, now: float) -> bool:
-        return block.slice == int(now * SLICES / bucket.per) and self._monotonic() < block.until
 
     async def _count(self, bucket: Bucket, block: Block | None, now: float) -> float:
         """Seconds to wait, 0 when the call is counted."""

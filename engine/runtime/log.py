@@ -57,7 +57,8 @@ def without_secrets(command: Command, masker: Masker | None) -> Command:
     if masker is None:
         return command
     words = (command.action_id, command.caller_service or "", command.caller_ref or "")
-    if masker.text("\n".join(words)) == "\n".join(words):
+    line = "\n".join(words)
+    if masker.text(line) is line:
         return command
     action_id, service, ref = (masker.text(word) or None for word in words)
     return replace(command, action_id=action_id or "", caller_service=service, caller_ref=ref)

@@ -168,7 +168,13 @@ def header_fields(tree: Any) -> dict[str, str]:
     """Header names to text; one whose value is absent or null falls."""
     if not isinstance(tree, dict):
         return {}
-    return {name: encode.header_value(value) for name, value in tree.items() if value is not None}
+    fields = {}
+    for name, value in tree.items():
+        if type(value) is str and value.isascii() and value.isprintable():  # what `header_value` lets by
+            fields[name] = value.strip(" ")
+        elif value is not None:
+            fields[name] = encode.header_value(value)
+    return fields
 
 
 def _says_type(headers: Mapping[str, str]) -> bool:

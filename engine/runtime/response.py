@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.catalog import AnswerPlan, Evaluate, Partial, Rule, Step, Verdict
 from engine.compiled.fault import EvaluationError
@@ -83,7 +83,8 @@ def read_values(reads: Reads, scope: Scope) -> dict[str, Any]:
     return values
 
 
-class _Heard(NamedTuple):
+@dataclass(slots=True)
+class _Heard:
     """What the lazy roots of an answer are made of."""
 
     plan: AnswerPlan

@@ -84,30 +84,26 @@ async def send(call: Call, step: Step, scope: Scope, signing: Signing | None, wi
     if call.account.integration.trace:
         draft.headers.update(caller.carrier())
     work = _Work(call, step, draft, scope, signing, wires)
+    renew = signing.renew if signing is not None else None
     try:
-        return await _until_settled(work)
+        while True:
+            work.attempt += 1
+            try:
+                return await _attempt(work)
+            except CallError as error:
+                if error.renew and renew is not None:
+                    is_fresh, renew = await renew(), None
+                    if is_fresh:
+                        continue
+                again = _decide(work, error)
+                if again is None:
+                    raise _settled(work, error) from None
+                work.unsure = work.unsure or not error.not_processed
+                work.lost = work.lost or (error.code in _LOST and not error.not_processed)
+                await wires.clock.sleep(again.wait)
     finally:
-        if work.circuit is not None:
+        if work.circuit is not None and not (work.heard is None and wires.state.lacks(work.circuit)):
             await breaker.note(wires.state, work.circuit, wires.clock.now(), work.heard)
-
-
-async def _until_settled(work: _Work) -> response.Reply:
-    renew, clock = work.signing.renew if work.signing is not None else None, work.wires.clock
-    while True:
-        work.attempt += 1
-        try:
-            return await _attempt(work)
-        except CallError as error:
-            if error.renew and renew is not None:
-                is_fresh, renew = await renew(), None
-                if is_fresh:
-                    continue
-            again = _decide(work, error)
-            if again is None:
-                raise _settled(work, error) from None
-            work.unsure = work.unsure or not error.not_processed
-            work.lost = work.lost or (error.code in _LOST and not error.not_processed)
-            await clock.sleep(again.wait)
 
 
 async def _attempt(work: _Work) -> response.Reply:
@@ -117,9 +113,12 @@ async def _attempt(work: _Work) -> response.Reply:
     request = finish(signed(work.draft, work.signing, work.scope, wires))
     host = egress.check(request, call.account, work.signing.method.name if work.signing else "")
     circuit = breaker.key_of(call.account.integration.integration_id, host)
-    opened = None if work.is_probe else await breaker.look(wires.state, circuit, now)
-    await limits.blocked(wires.state, _block_key(call), now)
-    await wires.permits.take_all(_buckets(work), now)
+    block, buckets, opened = _block_key(call), _buckets(work), None
+    if not wires.state.lacks(circuit, block):  # of most calls nothing is noted there
+        opened = None if work.is_probe else await breaker.look(wires.state, circuit, now)
+        await limits.blocked(wires.state, block, now)
+    if not wires.permits.spend(buckets, now):
+        await wires.permits.take_all(buckets, now)
     remaining = call.remaining(wires.clock)
     if remaining <= 0:
         raise CallError("TIMEOUT", "the call's time was used up before the request was sent", not_processed=True)
@@ -131,27 +130,21 @@ async def _attempt(work: _Work) -> response.Reply:
     try:
         answer = await _transmit(work, request, host, remaining)
         call.tally.heard(answer)
-        await _learn(work, answer)
+        wait = waits.emptied(answer.headers, wires.clock.now)
+        if wait is not None:  # no calls are left: the connection's next ones wait, as its 429 would make them
+            await limits.block(wires.state, block, wires.clock.now(), wait)
         reply = _read(work, answer, request.url)
     except CallError as error:
         if error.not_processed:
             call.written = was_written
         attempt_ended(wires.observer, call, request, error, wires.clock.monotonic())
         if error.code == "RATE_LIMITED" and error.retry_after_ms:
-            await limits.block(wires.state, _block_key(call), wires.clock.now(), error.retry_after_ms / 1000)
+            await limits.block(wires.state, block, wires.clock.now(), error.retry_after_ms / 1000)
         work.circuit, work.heard = circuit, error.code
         raise
     attempt_ended(wires.observer, call, request, None, wires.clock.monotonic())
     work.circuit, work.heard = circuit, None
     return reply
-
-
-async def _learn(work: _Work, answer: Response) -> None:
-    """An answer that says that no calls are left holds back the connection's next ones, as its 429 would."""
-    call, wires = work.call, work.wires
-    wait = waits.emptied(answer.headers, wires.clock.now)
-    if wait is not None:
-        await limits.block(wires.state, _block_key(call), wires.clock.now(), wait)
 
 
 def signed(draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) -> Draft:

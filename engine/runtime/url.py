@@ -77,6 +77,7 @@ def origin(url: str) -> str:
     return split(url).origin
 
 
+@lru_cache(maxsize=1024)
 def join(base: str, path: str) -> str:
     """A server's base URL and a rooted, already encoded path (no query). Raises `UnsafeUrl`."""
     _check_base(base)

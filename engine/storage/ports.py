@@ -305,6 +305,11 @@ class State(Protocol):
 
     async def get(self, key: str) -> Record | None: ...
 
+    def lacks(self, *keys: str) -> bool:
+        """Would `get` surely find nothing under any of these, as far as this process can tell without a wait? Every
+        call asks so; what it needs to know where this is False, `get` tells it."""
+        ...
+
     async def put(
         self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
     ) -> int | None:

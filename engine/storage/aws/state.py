@@ -29,6 +29,10 @@ class AwsState:
         found = await self._aws.dynamodb("get_item", TableName=STATE.name, Key=_key(key), ConsistentRead=True)
         return self._live(found.get("Item"))
 
+    def lacks(self, *_keys: str) -> bool:
+        """Nothing is told without asking the table."""
+        return False
+
     async def put(
         self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
     ) -> int | None:

@@ -52,6 +52,12 @@ class SqliteState:
             self._cache.keep(key, known, mark)
         return known if known is not None and known.expires_at > self._database.now() else None
 
+    def lacks(self, *keys: str) -> bool:
+        for key in keys:  # noqa: SIM110 - `all` costs twice, and every call comes by here
+            if self._cache.get(key, _UNREAD) is not None:
+                return False
+        return True
+
     async def put(
         self, key: str, value: bytes, *, expected: int | None, ttl_seconds: float, durable: bool = False
     ) -> int | None:
