@@ -68,14 +68,13 @@ class Masker:
     at its three alignments in both alphabets. Texts without a secret are returned as they are, the same object.
     """
 
-    __slots__ = ("_cores", "_forms", "_raw_cores")
+    __slots__ = ("_cores", "_forms")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {piece for secret in secrets for piece in _pieces(_whole(secret).strip())}
         forms = {form for secret in known for form in (secret, *_base64_cores(secret.encode()))}
         self._forms = tuple(_Form(form) for form in sorted(forms, key=lambda form: (-len(form), form)))
         self._cores = tuple(dict.fromkeys(form.core for form in self._forms))
-        self._raw_cores = tuple(core.encode() for core in self._cores)
 
     def text(self, text: str) -> str:
         """The text with `***` for each secret."""
@@ -95,8 +94,9 @@ class Masker:
 
         masking the text itself could cut an escape or a number in two.
         """
-        for core in self._raw_cores:  # noqa: SIM110 - `any` costs twice, and every call comes by here
-            if core in written:
+        text = written.decode()  # a text is searched for less than bytes
+        for core in self._cores:  # noqa: SIM110 - `any` costs twice, and every call comes by here
+            if core in text:
                 return True
         return False
 

@@ -6,12 +6,13 @@ breaker → limits → sign → transport → classify → again or stop
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import Effect, Limit, Method, Signature, Step
 from engine.compiled.scope import Scope
 from engine.errors import AnswerLost, AnswerTooLarge, CallError, CallTimedOut, ConnectFailed
+from engine.frozen import frozen, slotted
 from engine.model import Request, Response
 from engine.plugins import Refresher, Signer, SignInput
 from engine.runtime import auth, breaker, egress, limits, response, retry, verify, waits
@@ -30,7 +31,7 @@ SANDBOX_MISS = "x-sandbox-miss"
 """A header of the provider sandbox: no case fits the request; the value says which is nearest and what differs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wires:
     """What sending needs beside the call: the wire, shared state, time, and the operator's settings."""
 
@@ -46,7 +47,7 @@ class Wires:
     refreshers: Mapping[str, Refresher] = field(default_factory=dict, repr=False)
 
 
-@dataclass(slots=True)
+@slotted
 class Signing:
     """How the requests of a step are signed in; `renew` gets a fresh token or secret once, and says whether it did."""
 
@@ -56,7 +57,7 @@ class Signing:
     renew: Callable[[], Awaitable[bool]] | None = None
 
 
-@dataclass(slots=True)
+@slotted
 class _Work:
     """One request of a call with what its attempts share. `heard`: how the last one that left ended, None = well."""
 
@@ -151,9 +152,9 @@ def signed(draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) ->
     """The draft signed in for one attempt."""
     if signing is None:
         return draft
-    attempt = of_attempt(scope["call"], wires.clock.now(), wires.clock.hex)
     inner = signing.scope()
-    inner.update(call=attempt, input=scope["input"], vars=scope["vars"], steps=scope["steps"])
+    inner["call"] = of_attempt(scope["call"], wires.clock.now(), wires.clock.hex)
+    inner.parent = scope
     return auth.sign_in(draft, signing.method, signing.signs, inner, wires.signers)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from engine.storage.sqlite.database import Database
@@ -60,11 +61,15 @@ class Cache(Generic[T]):
         self._values: dict[object, T] = {}
 
     def get(self, key: object, missing: T) -> T:
+        return self.known().get(key, missing)
+
+    def known(self) -> Mapping[object, T]:
+        """All that is kept, as of now: for whoever asks for several at once."""
         generation = self._freshness.look()
         if generation != self._generation:
             self._values.clear()
             self._generation = generation
-        return self._values.get(key, missing)
+        return self._values
 
     def mark(self) -> tuple[int, int]:
         """Another one as soon as something was forgotten."""

@@ -53,8 +53,9 @@ class SqliteState:
         return known if known is not None and known.expires_at > self._database.now() else None
 
     def lacks(self, *keys: str) -> bool:
+        known = self._cache.known()
         for key in keys:  # noqa: SIM110 - `all` costs twice, and every call comes by here
-            if self._cache.get(key, _UNREAD) is not None:
+            if known.get(key, _UNREAD) is not None:
                 return False
         return True
 
