@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from engine.frozen import frozen
 
 CODES: Mapping[str, str] = {
     # YAML — reading the text (engine/spec/source.py)
@@ -133,7 +134,7 @@ CODES: Mapping[str, str] = {
 """Every code and what it means. A code is never reused for another meaning."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """A place in a file; line and column count from 1, the column in characters (not bytes)."""
 
@@ -145,7 +146,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One finding; `length` is how many characters of the line it is about."""
 

@@ -24,8 +24,9 @@ No message of these repeats a value that a caller sent or a secret; they name fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from engine.frozen import frozen
 
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic
@@ -84,7 +85,7 @@ HTTP_STATUS: Mapping[str, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issue:
     """One thing wrong with a value that came in: what, and where (`("to", "items", 0)`)."""
 

@@ -8,10 +8,11 @@ Stored things: `Connection`, `Execution`, `Event`, `Subscription`, `Delivery`. A
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeVar, dataclass_transform
 
 from engine.errors import Code
+from engine.frozen import frozen, slotted
 
 ConnectionStatus = Literal["active", "inactive", "error"]
 ExecutionStatus = Literal["success", "error", "timeout"]
@@ -26,10 +27,10 @@ def of_a_call(cls: type[T]) -> type[T]:
     """Frozen for the type checker, which is who guards it: one that is frozen while it runs takes four times as long
     to make, and every call makes some.
     """
-    return dataclass(slots=True)(cls)
+    return slotted(cls)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """A tenant's configured account at one integration. Times are epoch seconds. Holds no secret."""
 
@@ -80,7 +81,7 @@ class Execution:
     """Redacted JSON text."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """What a message from a provider became. `data` is sealed JSON; `received_at` epoch seconds."""
 
@@ -93,7 +94,7 @@ class Event:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscription:
     """Where a tenant wants its events. `sealed` holds the URL and the secrets; `reason`: why it is disabled."""
 
@@ -108,7 +109,7 @@ class Subscription:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One event on its way to one subscription. Times are epoch seconds; `error` holds nothing that was sent.
 
@@ -147,7 +148,7 @@ class Command:
     idempotency_key: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """`error` of an answer."""
 

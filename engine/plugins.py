@@ -21,7 +21,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeVar
 
 from engine.diagnostics import unknown
 from engine.errors import EngineError
+from engine.frozen import frozen
 from engine.library.function import Function, LibraryError, null_out, scalar_text
 
 AUTHOR_NAMES = frozenset(
@@ -63,7 +64,7 @@ class PluginFault(Exception):
     """What a plugin raises when it can't do its work. The message is shown: it names fields, never values."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignInput:
     """What a signer sees of a message, outgoing (as rendered, after `apply`) or incoming.
 
@@ -86,7 +87,7 @@ class SignInput:
     nonce: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenState:
     """What a refresher sees: the tokens it has (times in epoch seconds), config, and the secrets named in `needs`."""
 
@@ -100,7 +101,7 @@ class TokenState:
     app: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenRequest:
     """The token call that a refresher chose; at most one of `form` and `json`. `url` must lie inside `hosts`."""
 
@@ -120,7 +121,7 @@ Refresher = Callable[[TokenState], TokenRequest | None]
 """Null: nothing can be refreshed, the tenant must connect again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """What a decorator writes on a function."""
 

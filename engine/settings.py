@@ -35,13 +35,14 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from engine.errors import SettingsError
+from engine.frozen import frozen
 
 Storage = Literal["sqlite", "aws"]
 Auth = Literal["token", "sigv4", "both"]
@@ -49,7 +50,7 @@ MASTER_KEY_BYTES: Final = 32
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Checked settings; build them with `from_environment`. Sizes in bytes. Safe to print."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 
 from engine.api.bodies import NO_QUERY
@@ -13,6 +13,7 @@ from engine.api.site import Site
 from engine.api.wire import Call, Reply
 from engine.compiled.schema import Schema
 from engine.errors import HTTP_STATUS, HttpCode
+from engine.frozen import frozen
 from engine.identity.caller import Right
 
 Run = Callable[[Site, Call], Awaitable[Reply]]
@@ -27,7 +28,7 @@ _LONGEST_ID: Final = 200
 """Characters of a path's placeholder: no id or key is as long, and no store must be asked for one that is longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """The JSON body of a request: `schema` checks it, `name` is its component in the document."""
 
@@ -36,7 +37,7 @@ class Body:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """`access`: needs nothing, the service token, the token and a tenant; or it is for providers, or for browsers that
     come from one: their messages prove themselves, and the route gets the whole message as body. `rights`: the caller
@@ -79,7 +80,7 @@ class Operation:
         return sorted(set(codes), key=HTTP_STATUS.__getitem__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The operations at a path, by method, and what its placeholders hold."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.connections.consent import Consents
 from engine.connections.ports import Engine
@@ -11,10 +11,11 @@ from engine.events.book import EventBook
 from engine.events.endpoint import Endpoints
 from engine.events.receive import Receiver
 from engine.events.subscriptions import SubscriptionService
+from engine.frozen import frozen
 from engine.telemetry.metrics import Metrics
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """`public_url`: base of URLs that answers show; `metrics`: of this process; `document`: the OpenAPI text.
 

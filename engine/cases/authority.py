@@ -11,7 +11,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -22,6 +22,7 @@ from engine.cases.model import AnyCase, ErrandCase
 from engine.cases.sites import Site, address_of, sites_of
 from engine.cases.token_answers import DEAD, REFUSED, Answer, Fresh, TokenAnswers
 from engine.catalog import Catalog, Integration
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Request
 
@@ -32,7 +33,7 @@ _UNKNOWN_CLIENT: Answer = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Party:
     """An integration whose provider the sandbox plays, its cases, and the sandbox's app there."""
 

@@ -7,7 +7,7 @@ the sandbox, as the spec's `callback.verify` will check them. Where nothing was 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from engine.cases.wire import body_of
 from engine.catalog import Consent
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.plugins import PluginError, Signer
 from engine.runtime import encode, signature
 from engine.runtime.message import Message, see
@@ -42,7 +43,7 @@ def bare_callback(url: str, pairs: Mapping[str, str]) -> Message:
     return Message("GET", f"{url}{mark}{urlencode(pairs)}", {}, b"", None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visit:
     """Somebody at a consent page: where they are sent back to, the account that they typed, and the app that asks.
 

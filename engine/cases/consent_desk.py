@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +14,7 @@ from engine.cases.consent_page import consent_page, plain_page
 from engine.cases.model import ConsentCase
 from engine.cases.sites import Site
 from engine.catalog import Consent
+from engine.frozen import frozen
 from engine.model import Request, Response
 from engine.runtime.message import Message
 
@@ -21,7 +22,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DENIED = {"error": "access_denied", "error_description": "nobody consented"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What the browser gets; `first`: what the provider itself tells the service before that."""
 
@@ -29,7 +30,7 @@ class Reply:
     first: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Asked:
     """What somebody who was sent here brought along."""
 

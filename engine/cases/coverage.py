@@ -6,7 +6,7 @@ The spec is compiled once more, with somebody in its closures who takes notes, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from engine.cases.model import AnyCase, Case, ConsentCase, ErrandCase, WebhookCase
@@ -15,12 +15,13 @@ from engine.cases.replay_any import replay_any
 from engine.cases.token_answers import TokenAnswers
 from engine.catalog import Catalog, Integration
 from engine.compiled.fault import Path
+from engine.frozen import frozen
 from engine.plugins import Registry
 from engine.spec.build import build_integration
 from engine.spec.findings import Findings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gap:
     """Something that no case brings about. `label` names it in words of the spec: `create_order errors[0]`."""
 
@@ -29,7 +30,7 @@ class Gap:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """A case that the spec does not reproduce, and in what."""
 
@@ -37,7 +38,7 @@ class Failed:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Coverage:
     """`declared` counts the places that cases have to reach. All paths are those of the file."""
 

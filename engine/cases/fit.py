@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 from urllib.parse import unquote
@@ -12,13 +11,14 @@ from urllib.parse import unquote
 from engine.cases import match
 from engine.cases.match import MISSING, Difference
 from engine.cases.origins import Origins, Pattern
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Request
 
 _PORT = re.compile(r":[0-9]+$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fit:
     """`wrong`: what does not fit. `blanks`: how many places differ as they may. `headers`: all that are named fit."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
+
+from engine.frozen import slotted
 
 _REMEMBERED = 4096
 _CODE_SECONDS = 600
@@ -19,7 +20,7 @@ Kind = Literal["code", "access", "refresh"]
 Kept = TypeVar("Kept")
 
 
-@dataclass(slots=True)
+@slotted
 class Grant:
     """One consent, and all tokens that came of it. `scopes` as they were asked for."""
 
@@ -28,7 +29,7 @@ class Grant:
     is_over: bool = False
 
 
-@dataclass(slots=True)
+@slotted
 class Code:
     """`client` and `redirect_uri` as the consent page was called with; `challenge` of PKCE, empty without."""
 
@@ -39,7 +40,7 @@ class Code:
     is_used: bool = False
 
 
-@dataclass(slots=True)
+@slotted
 class Token:
     grant: Grant
     is_over: bool = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
 from engine.cases.wire import parts_of, xml_tree
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Request
 from engine.runtime.parse import grouped
@@ -16,7 +17,7 @@ from engine.runtime.parse import grouped
 MISSING = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One place of a request that is not as expected; a value that is not there is `MISSING`."""
 

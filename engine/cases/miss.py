@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
 from engine.cases.fit import Fit, host_and_path
 from engine.cases.match import MISSING, Difference
 from engine.cases.recorded import Recorded
+from engine.frozen import frozen
 from engine.model import Request
 from engine.redact import mask_fields
 
@@ -17,7 +17,7 @@ _NAMED = 5  # further places that are named
 _SECOND_LEVEL = frozenset({"co", "com", "edu", "gov", "net", "org"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Miss:
     """No case fits: the nearest one, None when there is none; the first place that differs, and all in words."""
 

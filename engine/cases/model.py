@@ -11,16 +11,17 @@ ErrandCase          what the engine does for a connection outside of any action
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from engine.diagnostics import Position
+from engine.frozen import frozen
 
 Errand = Literal["test", "revoke", "subscribe", "renew", "unsubscribe"]
 ERRANDS: Final[tuple[Errand, ...]] = get_args(Errand)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exchange:
     """`expect` and `answer` as the case wrote them."""
 
@@ -28,7 +29,7 @@ class Exchange:
     answer: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """One call. Exactly one of `result` and `error` is there; `has_result` tells them apart.
 
@@ -47,7 +48,7 @@ class Turn:
     waited_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """`position` is where it stands in its file."""
 
@@ -59,7 +60,7 @@ class Case:
     position: Position = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebhookCase:
     """One message. `events` None: not looked at. `tampers`: changes to the message that must each be refused.
 
@@ -81,7 +82,7 @@ class WebhookCase:
     position: Position = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsentCase:
     """One consent. `authorize` None: the page is not looked at. Exactly one of `result` and `error` is there.
 
@@ -102,7 +103,7 @@ class ConsentCase:
     position: Position = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrandCase:
     """One errand. Exactly one of `result` and `error` is there."""
 

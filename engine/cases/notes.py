@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from engine.catalog import (
@@ -24,6 +24,7 @@ from engine.catalog import (
 )
 from engine.compiled.fault import EvaluationError, Path
 from engine.compiled.query import holds
+from engine.frozen import frozen
 
 Kind = Literal[
     "success", "failure", "rule", "branch", "run", "skipped", "check", "method", "event", "duplicate", "tampered",
@@ -40,7 +41,7 @@ _MAY_SPOIL = frozenset({"output", "outputs", "read", "capture", "token", "pagina
 _SAFE: tuple[Kind, ...] = ("duplicate", "tampered")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Something that a case has to bring about; `path` leads to it in the file."""
 
@@ -48,7 +49,7 @@ class Place:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raised:
     """A query that could not be computed on the case of that name. `why` names functions and inputs, never a value."""
 

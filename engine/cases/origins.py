@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
+from engine.frozen import frozen
 from engine.library import exact
 from engine.runtime.call import derived_key
 
@@ -38,7 +39,7 @@ _DIGEST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blank:
     """A stretch of a text that may read otherwise; `crosses`: the blank may hold slashes."""
 
@@ -127,7 +128,7 @@ class Origins:
                 yield Blank(found.start(), found.end(), crosses=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """A recorded text with blanks."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from engine.cases.write import Unwritable, yaml_of
 from engine.catalog import Action, Catalog, Integration
 from engine.compiled.scope import Scope
 from engine.errors import CallError, RequestError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Answer
 from engine.redact import sensitive_fields
@@ -39,7 +40,7 @@ _MOST_SUSPECTS = 60
 _TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """A call as it was made. `given`: config, credentials, app, input, and the token that it held before; `learned`:
 
@@ -58,7 +59,7 @@ class Recorded:
     answer: Answer = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The case, and what is to be said of it. `needed`: values whose fakes change what comes of the call."""
 
@@ -188,7 +189,7 @@ def _at(tree: Any, path: tuple[str | int, ...]) -> str:
 # ---------------------------------------------------------------- trying it out
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tried:
     block: Mapping[str, Any] = field(repr=False)
     made_anew: tuple[str, ...]

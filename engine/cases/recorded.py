@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.cases.chains import Client, telling
@@ -11,10 +11,11 @@ from engine.cases.fit import Fit, fit, host_and_path
 from engine.cases.match import alike
 from engine.cases.model import Case, Exchange, Turn
 from engine.cases.origins import Origins, Pattern
+from engine.frozen import frozen
 from engine.model import Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """One exchange; a smaller `rank` is a plainer success."""
 

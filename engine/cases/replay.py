@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from engine.cases import cursors, stage
 from engine.cases.endings import other_error, unsent
@@ -12,6 +12,7 @@ from engine.cases.model import Case, Turn
 from engine.cases.stage import ScriptedWire, Stage, VirtualClock, as_it_is, epoch_of
 from engine.catalog import Catalog
 from engine.errors import CallError, Code, RequestError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Answer, Command, Connection, Problem
 from engine.runtime.execute import Engine
@@ -21,7 +22,7 @@ from engine.storage.ports import Store
 _AS_CALL: Mapping[str, Code] = {"BAD_REQUEST": "INVALID_INPUT", "CONFLICT": "CONFLICT", "NOT_FOUND": "NOT_FOUND"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Played:
     """One call of a case as the engine made it, how many requests it sent, and what it did differently."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from engine.events.interpret import HANDSHAKE_DOUBTED, SENDER_DOUBTED, Known
 from engine.events.receipt import Receipt
 from engine.events.receive import Receiver
 from engine.events.unfetched import Unfetched
+from engine.frozen import frozen, slotted
 from engine.library import exact
 from engine.model import Connection, Event
 from engine.runtime.account import CREDENTIALS, Account, Accounts
@@ -37,7 +38,7 @@ _MADE = {"token": "webhook-token-of-the-case", "secret": "webhook-secret-of-the-
 _BODIES = ("raw", "json", "form", "xml", "text")
 
 
-@dataclass(slots=True)
+@slotted
 class _Clock:
     time: float
 
@@ -45,7 +46,7 @@ class _Clock:
         return self.time
 
 
-@dataclass(slots=True)
+@slotted
 class _Scene:
     """One connection, what receives for it (or for the app), and the clock of both."""
 
@@ -119,7 +120,7 @@ class _Scene:
         return Message(receive.get("method", "POST"), url, body.headers, body.body, key)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """The message of a case, what was known when it came, and the events that it became (`type`, `data`)."""
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
 from engine.cases.fakes import EMAIL, FAKE_FAMILY, Kind, fake, is_fake, words_of
 from engine.cases.kinds import is_amount, is_id, is_of_answer, leaves, named, personal, shapes, text_of
 from engine.cases.words import SPELLINGS, Words
+from engine.frozen import slotted
 from engine.library import exact
 from engine.redact import DOTS, NO_SCHEMA, STARS, Masker, Sensitive
 
@@ -32,7 +33,7 @@ _WORD_KINDS = frozenset({"name", "address", "personal value"})
 _QUOTED = re.compile(r"'([^']*)'|`\"?([^`\"]*)\"?`")
 
 
-@dataclass(slots=True)
+@slotted
 class Replaced:
     """One value with its fake. `place` is where it was first found."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice, product
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from engine.catalog import Evaluate, Integration, Method, Step
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError
+from engine.frozen import frozen
 from engine.library.function import LibraryError
 from engine.runtime import request
 from engine.runtime.url import HostRules, UnsafeUrl
@@ -28,7 +29,7 @@ _CALL = {"id": "zq9990zq", "now": "2026-01-01T00:00:00Z", "epoch": 1767225600.0,
 Purpose = Literal["consent", "revoke"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Site:
     """An address of an integration, and what it is for.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.cases.origins import DEFAULT_NOW
 from engine.cases.wire import response_of
 from engine.catalog import Catalog
 from engine.errors import AnswerLost, CallError, CallTimedOut, ConnectFailed
+from engine.frozen import frozen, slotted
 from engine.model import Connection, ConnectionStatus, Request, Response
 from engine.runtime import auth
 from engine.runtime.account import CREDENTIALS, TOKEN
@@ -41,7 +42,7 @@ _LATER = re.compile(r"([+-][0-9]+)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-@dataclass(slots=True)
+@slotted
 class VirtualClock:
     """Stands still until somebody sleeps. Randomness comes from the case, then counts."""
 
@@ -82,7 +83,7 @@ class VirtualClock:
         return self.ids.pop(0) if self.ids else str(ULID.from_timestamp(self.now()))
 
 
-@dataclass(slots=True)
+@slotted
 class ScriptedWire:
     """A transport that answers as the case says, and remembers what did not fit."""
 
@@ -125,7 +126,7 @@ def _is_elsewhere(found: Sequence[str]) -> bool:
     return any(what.startswith(("method:", "url:")) for what in found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """Where a case is played: an engine that knows nothing else, with the case's account."""
 
@@ -197,7 +198,7 @@ def engine_on(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Address:
     """The parts of the case's webhook URL; `made` is empty where the case has none."""
 

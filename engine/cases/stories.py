@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.cases.callback import IDS
 from engine.cases.model import Case, Turn, WebhookCase
 from engine.cases.replay_webhook import Heard, hear
 from engine.catalog import Catalog
+from engine.frozen import frozen
 
 _ORDERED = "order.created"
 """What everybody waits for who has a shop."""
 _GOOD_ENDS = ("paid", "delivered", "picked_up", "succeeded")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """A case whose message became events."""
 
@@ -30,7 +31,7 @@ class Told:
         return data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Story:
     """A call that made something, and a message about it; `made` None: the message is about nothing of ours."""
 

@@ -14,6 +14,7 @@ from ulid import ULID
 from engine.cases.match import pairs
 from engine.cases.wire import parts_of, response_of
 from engine.errors import AnswerTooLarge, CallTimedOut, ConnectFailed, TransportError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Request, Response
 from engine.runtime import egress, url
@@ -26,7 +27,7 @@ _USUAL = frozenset({"content-type", "accept", "user-agent"})  # headers that tel
 _TELLING = frozenset({"retry-after", "link", "location"})  # headers of answers that the engine reads itself
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """One request with its answer, or with how the wire failed."""
 

@@ -7,7 +7,7 @@ is that of RFC 6749.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from engine.cases.wire import response_of
 from engine.catalog import Evaluate, Integration, Method
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
@@ -32,7 +33,7 @@ REFUSED: Answer = {"status": 400, "json": {"error": "invalid_grant", "error_desc
 DEAD: Answer = {"status": 401, "json": {"error": "invalid_token", "error_description": "this token is over"}}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fresh:
     """A token to be told. `scopes` as they were asked for; `seconds` that it holds; `now` in epoch seconds."""
 
@@ -43,7 +44,7 @@ class Fresh:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """A recorded answer with a token, and what the spec reads in it; `ends` in epoch seconds."""
 

@@ -7,7 +7,7 @@ before all others of each step: it is asked about every answer, and notes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from engine.cases.model import Case
@@ -17,6 +17,7 @@ from engine.catalog import Catalog, Evaluate, Integration, Rule, Step
 from engine.compiled.fault import Path
 from engine.compiled.scope import Scope
 from engine.diagnostics import Position
+from engine.frozen import frozen
 from engine.plugins import Registry
 from engine.runtime.judge import Judgement, judge
 from engine.runtime.transport import Transport
@@ -26,7 +27,7 @@ from engine.spec.load import Compiled
 from engine.spec.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """A rule's judgement with where the rule stands. `rule` names it: `errors[3].codes.E7`."""
 
@@ -35,7 +36,7 @@ class Placed:
     why: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exchanged:
     """One request of the case with the answer that was given, and the rules that were asked about it."""
 
@@ -44,7 +45,7 @@ class Exchanged:
     rules: tuple[Placed, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TracedCall:
     """One call of the case as the engine made it."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from engine.catalog.requests import AnswerPlan, Check, Effect, Evaluate, Rule, Step
 from engine.catalog.signatures import Signature
 from engine.compiled.schema import Schema
+from engine.frozen import frozen
 
 Category = Literal["read", "write", "action"]
 LONGEST_CURSOR: Final = 8192
 """Characters of a `cursor` or `nextCursor`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Partial:
     """An answer that holds one result per item."""
 
@@ -25,7 +25,7 @@ class Partial:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confirm:
     """The read that may settle a write whose answer was lost."""
 
@@ -35,7 +35,7 @@ class Confirm:
     output: Evaluate | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pagination:
     """How a list goes on. Where position and limit go is part of the request; the queries read the answer.
 
@@ -50,7 +50,7 @@ class Pagination:
     follow: Step | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Action:
     action_id: str
     name: str

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog.requests import Check, Evaluate, Step
 from engine.catalog.signatures import Signature
 from engine.compiled.schema import Schema
+from engine.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Apply:
     """What signs a request in: merged over the request's own position."""
 
@@ -22,7 +23,7 @@ class Apply:
     basic: tuple[Evaluate, Evaluate] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppForm:
     """What the operator (or the tenant, for its own app) says of the app that is registered at the provider."""
 
@@ -31,7 +32,7 @@ class AppForm:
     secrets: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consent:
     """The page where a person consents, what comes back from it, and the request that swaps the code for a token.
 
@@ -49,7 +50,7 @@ class Consent:
     exchange: Step | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refresh:
     """How a token is renewed: by a request, or by one that a plugin builds. At most `count` in `per` seconds."""
 
@@ -59,7 +60,7 @@ class Refresh:
     per: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scopes:
     """What is asked for; `granted` reads what was given from the token's answer, as text or a list.
 
@@ -72,7 +73,7 @@ class Scopes:
     implies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenPlan:
     """How a token answer is read; `accepted` decides, not the HTTP status."""
 
@@ -86,7 +87,7 @@ class TokenPlan:
     verify: tuple[Signature, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Method:
     """One way to sign in."""
 

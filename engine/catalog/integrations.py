@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from engine.catalog.actions import Action
@@ -11,10 +11,11 @@ from engine.catalog.auth import AppForm, Method
 from engine.catalog.requests import Evaluate
 from engine.catalog.webhooks import Webhook
 from engine.compiled.schema import Schema
+from engine.frozen import frozen
 from engine.library.function import Function
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limit:
     """At most `calls` in any span of `per` seconds."""
 
@@ -24,7 +25,7 @@ class Limit:
     observe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestPlan:
     """What proves the credentials: an action, the refusals that prove them too, and what its answer must show."""
 
@@ -40,7 +41,7 @@ class TestPlan:
     """What its answer tells of the account, by fields of configSchema."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """What a tenant gives to connect: one schema over config and credentials together."""
 
@@ -50,7 +51,7 @@ class Form:
     header_fields: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hosts:
     """Every host that credentials may reach: literals, `*.vendor.tld`, and config fields that a tenant types."""
 
@@ -61,7 +62,7 @@ class Hosts:
     plain_http: Evaluate | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Integration:
     integration_id: str
     category: str
@@ -96,7 +97,7 @@ class Integration:
         return tuple(method.name for method in self.methods)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalog:
     """All integrations by id, and the plugins they may name."""
 

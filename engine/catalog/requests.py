@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from engine.errors import Code
+from engine.frozen import frozen
 
 Evaluate = Callable[[Any], Any]
 """A closure made by `engine.compiled`; it takes a `Scope`."""
@@ -14,7 +15,7 @@ Effect = Literal["read", "write"]
 BodyKind = Literal["json", "form", "xml", "graphql", "multipart", "text"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EncodeOptions:
     """How lists, objects and nulls become pairs of a query or a form."""
 
@@ -25,7 +26,7 @@ class EncodeOptions:
     space: Literal["plus", "percent"] = "percent"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestPlan:
     """One request of a spec. `server` gives the base URL from config; `url` stands in place of server and path."""
 
@@ -44,7 +45,7 @@ class RequestPlan:
     send: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Next:
     """The action that a caller should take after this outcome, with its input."""
 
@@ -52,7 +53,7 @@ class Next:
     input: Evaluate | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What a matched rule says. `code` None = it is a success after all."""
 
@@ -68,7 +69,7 @@ class Verdict:
     next: Next | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """An error rule: all its matchers must hold. `by` selects the verdict from `codes`, else `other`."""
 
@@ -82,7 +83,7 @@ class Rule:
     effect: Effect | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerPlan:
     """How the provider speaks: the form of the body and the queries for success, code and message."""
 
@@ -92,7 +93,7 @@ class AnswerPlan:
     message: Evaluate | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One request of an action, its classification, and what later steps may read of its answer."""
 
@@ -108,7 +109,7 @@ class Step:
     """The rules that an answer with a status may fit; filled as statuses come."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """A cross-field rule of the input."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from engine.catalog.requests import Evaluate
+from engine.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """Where a signature goes: `header.X`, `query.x`, `form.x`, `json.x`."""
 
@@ -16,7 +16,7 @@ class Put:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """One `sign` or `verify` block. Several `texts` or `keys` = any may match."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from engine.catalog.requests import Evaluate, Step
 from engine.catalog.signatures import Signature
+from engine.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebhookAnswer:
     """What the provider is answered. `body` is a tree of the kind; without a kind there is no body."""
 
@@ -20,7 +20,7 @@ class WebhookAnswer:
     body: Evaluate | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Handshake:
     """A message that is only answered. Without `verify` nothing proves the sender."""
 
@@ -29,7 +29,7 @@ class Handshake:
     answer: WebhookAnswer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fetch:
     """The read that fills in an event of which the message only gives the id; its output is added to the data."""
 
@@ -37,7 +37,7 @@ class Fetch:
     input: Evaluate | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventPlan:
     """What messages become where `when` holds. `type` None: they are accepted and dropped."""
 
@@ -49,7 +49,7 @@ class EventPlan:
     fetch: Fetch | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Whose message it is: those connections whose config field `name` equals what `value` finds, as text."""
 
@@ -57,7 +57,7 @@ class Route:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubscribeCall:
     """A request about our subscription at the provider; `capture` is kept as `webhook.captured`."""
 
@@ -66,7 +66,7 @@ class SubscribeCall:
     expires_at: Evaluate | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscribe:
     """Without `renew` a new one is made, then the old one deleted. One for each topic, where there are `topics`."""
 
@@ -76,7 +76,7 @@ class Subscribe:
     topics: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Webhook:
     """What the provider sends to us, how its sender is proved, what it becomes, and what is answered.
 

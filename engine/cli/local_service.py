@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -13,6 +13,7 @@ from urllib.request import Request as Asked
 
 from engine.bootstrap import is_in_use
 from engine.errors import RequestError, SettingsError, TransportError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Request, Response
 from engine.runtime.message import Message
@@ -44,7 +45,7 @@ def nobody_at(base: str) -> SettingsError:
     return SettingsError(f"nobody answers at {base}: begin with make run, or give the --url of the one that runs")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """The running service, as a caller of this tenant sees it."""
 

@@ -1,6 +1,6 @@
 """The provider sandbox in a process of its own: it stands in for others, so it shares nothing with the service.
 
-    python -m engine.cli.sandbox_process CALLBACK_URL CACHE FOLDER …
+    python -m engine.cli.sandbox_process CALLBACK_URL DATA_DIR CACHE_DIR FOLDER …
 
 Says one line of JSON when it is up, `{"origin": …, "apps": …}`, and ends when its stdin is closed: also when whoever
 started it was killed.
@@ -9,20 +9,22 @@ started it was killed.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from engine.bootstrap import open_catalog, open_kept, open_specs, spec_folders
 from engine.catalog import Catalog
 from engine.cli import spec_errors
-from engine.connections.consent import PATH
+from engine.connections.redirects import CALLBACK
 from engine.errors import SettingsError, SpecError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.settings import Settings
 from engine.spec.load import spec_files
@@ -31,7 +33,7 @@ _LONGEST_LINE: Final = 1024 * 1024
 _END_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sandbox:
     """The provider sandbox while it runs, and its apps at the providers that it plays."""
 
@@ -53,7 +55,8 @@ async def catalog_and_sandbox(
         return
     folders = spec_folders(settings)
     places = [file.parent for file in spec_files(folders) if file.parent.name == only] or folders
-    command = [sys.executable, "-m", __name__, settings.public_url + PATH, *map(str, [settings.kept_in, *places])]
+    kept = [settings.data_dir, settings.cache_dir or ""]
+    command = [sys.executable, "-m", __name__, settings.public_url + CALLBACK, *map(str, [*kept, *places])]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LONGEST_LINE)
     try:
         catalog = open_catalog(settings)
@@ -81,11 +84,11 @@ async def _ended(process: Process) -> None:
         await process.wait()
 
 
-async def _play(catalog: Catalog, callback_url: str, folders: Sequence[Path], cache: Path) -> None:
+async def _play(catalog: Catalog, callback_url: str, folders: Sequence[Path], settings: Settings) -> None:
     from engine.cases.authority import Authority
     from engine.cases.sandbox import create_sandbox, load_all_cases, running
 
-    cases = load_all_cases(folders, open_kept(cache))
+    cases = load_all_cases(folders, open_kept(settings))
     authority = Authority(catalog, cases)
     apps = {name: dict(party.app) for name, party in authority.parties.items() if party.app}
     async with running(create_sandbox(cases, authority, callback_url)) as origin:
@@ -97,14 +100,16 @@ async def _play(catalog: Catalog, callback_url: str, folders: Sequence[Path], ca
 def main() -> int:
     """0 when it ended in order, 2 when something is wrong with the cases (or the specs, which who began this tells)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started it, who then closes stdin
-    callback_url, *folders = sys.argv[1:]
-    cache, *places = [Path(folder) for folder in folders]
+    callback_url, data_dir, cache_dir, *folders = sys.argv[1:]
+    places = [Path(folder) for folder in folders]
+    key = {name: os.environ.get(name, "") for name in ("INTEGRATIONS_MASTER_KEY", "INTEGRATIONS_STORAGE")}
+    settings = Settings.from_environment(key, data_dir=data_dir, cache_dir=cache_dir)
     try:
-        catalog = open_specs(places, cache)
+        catalog = open_specs(places, settings)
     except SpecError:
         return 2
     try:
-        asyncio.run(_play(catalog, callback_url, places, cache))
+        asyncio.run(_play(catalog, callback_url, places, settings))
     except SpecError as error:
         spec_errors.show(error)
         return 2

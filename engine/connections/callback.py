@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.catalog import Evaluate, Signature
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.plugins import Signer
 from engine.runtime import egress
 from engine.runtime.account import Account
@@ -22,7 +22,7 @@ _STATE: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
 _MOST_CANDIDATES: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Came:
     """A callback. Parameters stand in the query, in a form, or in a JSON object."""
 

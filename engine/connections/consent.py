@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from engine.catalog import Consent, Method
@@ -29,6 +29,7 @@ from engine.connections.ports import Engine, Proof
 from engine.connections.states import Found, Pending, States
 from engine.connections.waiting import consenting
 from engine.errors import CallError, Code, EngineError, Issue, RequestError, StorageCorrupt, VersionConflict
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Connection
 from engine.redact import clean_message
@@ -39,7 +40,6 @@ from engine.runtime.grant import GRANT
 from engine.runtime.inputs import truth
 from engine.runtime.message import Message
 
-PATH: Final = "/oauth/callback"
 _TRIES: Final = 10
 _LONGEST_CODE: Final = 4096
 _TEST_SECONDS: Final = 10.0
@@ -56,7 +56,7 @@ class Refused(EngineError):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invitation:
     """Where the person goes; good until then (epoch seconds)."""
 
@@ -64,7 +64,7 @@ class Invitation:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a consent ended; `error` None: the account is connected."""
 
@@ -80,7 +80,7 @@ class Consents:
         self._engine = engine
         self._accounts = Accounts(engine.catalog, engine.store)
         self._states = States(engine.store, engine.clock)
-        self._redirect_uri = public_url + PATH
+        self._redirect_uri = public_url + redirects.CALLBACK
         self._redirect_urls = redirect_urls
         self._running: set[asyncio.Future[Proof]] = set()
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.catalog import Consent, Method
 from engine.compiled.scope import Scope
 from engine.connections.ports import Clock
+from engine.frozen import frozen
 from engine.model import Request
 from engine.runtime import egress, encode, url
 from engine.runtime.account import Account
@@ -18,7 +18,7 @@ from engine.runtime.call import call_root
 _UPSTREAM_HOST: Final = "x-upstream-host"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """The page of a method that has one."""
 

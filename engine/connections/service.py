@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from ulid import ULID
@@ -20,6 +20,7 @@ from engine.connections.ports import Engine, Proof
 from engine.connections.waiting import needs_consent, waits
 from engine.diagnostics import nearest
 from engine.errors import Issue, RequestError, StorageCorrupt, StorageError, VersionConflict
+from engine.frozen import frozen
 from engine.model import Connection
 from engine.runtime import routes
 from engine.runtime.account import CREDENTIALS, Accounts
@@ -32,7 +33,7 @@ from engine.storage.ports import Secret
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A connection to be made."""
 
@@ -44,7 +45,7 @@ class Draft:
     """Its own, in place of the operator's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What is None stays. `config` and `app` replace, an empty app is none; `credentials` merge, a null removes one."""
 
@@ -55,7 +56,7 @@ class Change:
     app: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """The secrets that people gave."""
 
@@ -63,7 +64,7 @@ class _Kept:
     app: Secret | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Write:
     """A secret as it was, and as it shall be."""
 

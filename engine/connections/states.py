@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Final
 
 from engine.connections.ports import Clock
 from engine.errors import StorageCorrupt
+from engine.frozen import frozen
 from engine.library import exact
 from engine.storage.ports import Store
 
 LIFE_SECONDS: Final = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pending:
     """`seen`: digest of what the connection looked like; `browser`: hash of the cookie of the one that may return."""
 
@@ -31,7 +32,7 @@ class Pending:
     browser: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """`used_by`: HTTP method of the callback that used it."""
 

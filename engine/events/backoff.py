@@ -7,8 +7,9 @@ Pure: epoch seconds and a fraction of chance come in. The delays are those that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from engine.frozen import frozen
 from engine.model import Delivery
 from engine.storage.ports import Lane
 
@@ -25,7 +26,7 @@ GONE = 410
 _BUSY = frozenset({429, 503})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What an attempt came to. `status` None: no answer. `error` is in our own words; None: it was delivered.
 

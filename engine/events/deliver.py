@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.errors import StorageCorrupt, StorageError, TransportError, VersionConflict
 from engine.events import backoff, shape, sign
@@ -26,6 +26,7 @@ from engine.events.backoff import Outcome
 from engine.events.book import EventBook
 from engine.events.spread import spread
 from engine.events.target import Target, opened
+from engine.frozen import frozen
 from engine.model import Delivery, Event, Request, Response, Subscription
 from engine.runtime import waits
 from engine.runtime.clock import Clock
@@ -44,7 +45,7 @@ _AGENT = ("User-Agent", "integrations-events/1")
 _JSON = ("Content-Type", "application/json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """How much at a time, and how long, in seconds. A lane's turn and one attempt are over before its lease is."""
 
@@ -57,7 +58,7 @@ class Pace:
     grace: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tried:
     """An attempt that was made, and for whom."""
 

@@ -7,7 +7,7 @@ the spec says how to subscribe, the provider is told them by us, and nobody else
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import Evaluate, Signature, Webhook
@@ -15,6 +15,7 @@ from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.connections.ports import Engine
 from engine.errors import CallError, Issue, RequestError
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.model import Connection
 from engine.runtime.address import CLOSED, WEBHOOK, app_url, url_of
@@ -24,7 +25,7 @@ _TOKEN_BYTES = 24  # 32 characters
 _SECRET_BYTES = 32  # 43 characters
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """What the provider must be told. `token` and `secret` only where the spec's proofs read them.
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from engine.catalog import Evaluate, EventPlan, Route, Signature, Webhook, WebhookAnswer
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.plugins import Signer
@@ -31,7 +32,7 @@ HANDSHAKE_DOUBTED = "the proof of a handshake does not fit"
 _LARGEST_DATA = 5 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What is known beside the message. `made`: url, token and secret of the webhook. `now`: epoch seconds.
 
@@ -46,7 +47,7 @@ class Known:
     app: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Happening:
     """One event that a message tells of. `data` is JSON text; `dedupe` None: nothing tells it from another one.
 
@@ -60,7 +61,7 @@ class Happening:
     fetch: tuple[str, bytes] | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """What a message to an app says of one account; `account` is what the spec compares with a field of the config."""
 
@@ -68,7 +69,7 @@ class Part:
     scope: Scope = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """`reason` says why, without a value of the message. `scope` is what the answer may read.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from engine.frozen import frozen
 from engine.model import Response
 from engine.runtime.account import Account
 from engine.runtime.message import Message
@@ -13,7 +14,7 @@ from engine.telemetry.events import MessageEvent
 Outcome = Literal["accepted", "duplicate", "ignored", "handshake", "refused", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """`reason` holds no value of the message; `account` None: nobody knows the address, or it came to an app."""
 

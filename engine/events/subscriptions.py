@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ulid import ULID
 
@@ -18,6 +18,7 @@ from engine.events import sign, target
 from engine.events.deliver import DISABLED
 from engine.events.target import SigningSecret, Target
 from engine.events.wanted import known_types, unheard_of
+from engine.frozen import frozen
 from engine.model import Delivery, Subscription, SubscriptionStatus
 from engine.runtime.url import UnsafeUrl
 from engine.storage.ports import Lane, Store
@@ -28,7 +29,7 @@ DISABLED_BY_TENANT = "it was switched off"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """A subscription as its tenant sees it. `secret` only where it was just made; `failing_since`: epoch seconds."""
 
@@ -38,7 +39,7 @@ class Told:
     secret: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubscriptionChange:
     """What is None stays."""
 

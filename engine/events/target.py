@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote
 
 import orjson
 
 from engine.events import sign
+from engine.frozen import frozen
 from engine.model import Subscription
 from engine.runtime.url import UnsafeUrl, private_address, split
 from engine.storage.ports import Store, Vault
@@ -19,7 +20,7 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SigningSecret:
     """`until`: epoch seconds until which it signs; None: nothing follows it yet."""
 
@@ -27,7 +28,7 @@ class SigningSecret:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """`secrets`: the newest first."""
 

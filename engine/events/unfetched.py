@@ -10,9 +10,10 @@ in the agenda.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Event
 from engine.runtime.agenda import Agenda
@@ -27,7 +28,7 @@ MOST: Final = 1000
 """Of a connection, that are looked at at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """An event and the read that fills it in. `input` is JSON text; `due`: epoch seconds; `attempts` so far."""
 

@@ -8,16 +8,16 @@ administer   look at the service as a whole: figures and state, of no tenant
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from engine.errors import RequestError
+from engine.frozen import frozen
 
 Right = Literal["execute", "connections", "administer"]
 RIGHTS: Final[tuple[Right, ...]] = ("execute", "connections", "administer")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """Rights over tenants, which are ids, beginnings of ids (`shop-*`) or all of them (`*`)."""
 
@@ -44,7 +44,7 @@ def covers(pattern: str, name: str) -> bool:
 EVERYTHING: Final = (Grant(("*",), frozenset(RIGHTS)),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """`principal`: `token:<name>`, or the ARN of a role or user; what `grants` give and, where there are some, `bounds`
     give too.

@@ -15,11 +15,12 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from engine.errors import RequestError, SettingsError, StorageError
+from engine.frozen import frozen
 from engine.identity import sigv4
 from engine.identity.arn import principal_of
 from engine.identity.caller import EVERYTHING, Caller
@@ -71,7 +72,7 @@ class Incoming(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """What is known of the book, for a while."""
 

@@ -13,20 +13,22 @@ of them that the file gives too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import SettingsError
+from engine.frozen import frozen
 from engine.identity.arn import pattern_of
 from engine.identity.caller import Grant, covers
+from engine.settings import Settings
 from engine.spec.check import check_policy
 from engine.spec.source import Source, read
 
 TOKEN: Final = "token:"  # noqa: S105 - how a policy names tokens
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """Pairs of a principal's pattern and what it is granted."""
 
@@ -39,6 +41,11 @@ class Policy:
     def bounds(self, token: str) -> tuple[Grant, ...] | None:
         """None where the file does not name the token."""
         return self.of(TOKEN + token) or None
+
+
+def open_policy(settings: Settings) -> Policy:
+    """What the operator's file allows to whom. Raises `SettingsError`."""
+    return Policy() if settings.policy is None else read_policy(settings.policy)
 
 
 def read_policy(path: Path) -> Policy:

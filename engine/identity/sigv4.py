@@ -12,12 +12,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
 from engine.errors import RequestError
+from engine.frozen import frozen
 
 SERVICE: Final = "execute-api"
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -34,7 +35,7 @@ _AUTHORIZATION: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """A request as it was signed, or claims to be. Header names are lower-case; `query` is as it came."""
 
@@ -44,7 +45,7 @@ class Signed:
     headers: Sequence[tuple[str, str]] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """What the Authorization header says."""
 

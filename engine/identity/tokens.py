@@ -12,11 +12,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Literal
 
 from engine.diagnostics import unknown
 from engine.errors import SettingsError, StorageCorrupt, StorageUnavailable
+from engine.frozen import frozen
 from engine.identity.caller import RIGHTS, Grant, Right
 from engine.library import exact
 from engine.storage.ports import Store
@@ -35,7 +36,7 @@ _SEALED_FOR: Final = "#access"  # no tenant's id: they have no #
 _KEY_ID_BYTES: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """`key_id`: the SHA-256 of a token in hex, or the id of an access key. `until`: when it ends (epoch seconds)."""
 
@@ -45,7 +46,7 @@ class Secret:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """`secrets`: the newest first; those before it go on for a while after a rotation."""
 
@@ -59,7 +60,7 @@ class Token:
         return tuple(one for one in self.secrets if one.until is None or one.until > now)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """What is shown once: a token, or an access key's id and secret."""
 

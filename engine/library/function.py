@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import wraps
 from typing import Any
 
 from engine.errors import EngineError
+from engine.frozen import frozen
 from engine.library import exact
 
 
@@ -16,7 +16,7 @@ class LibraryError(EngineError):
     """A function can't do its work. Names the function and the kind of value, never the value."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Function:
     """One function, called `call(x, *positional, **options)`.
 

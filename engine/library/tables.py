@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, null_out, scalar_text, text_of
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """`map` by key (compared as text), then `rules` (predicate of the value, result) in order, then `other`."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from engine.frozen import frozen
 from engine.migration.rows import Log, Pair, Row, Side, by_moment, row
 from engine.model import Delivery, Event
 from engine.storage.ports import Arrival, DeliveryQuery, EventQuery, ExecutionQuery
@@ -38,7 +39,7 @@ class Executions(Log):
         return []
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Happened:
     """An event and all of its deliveries by id, or that nobody has seen yet who wants it. Its data is opened."""
 

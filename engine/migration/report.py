@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.frozen import frozen
 from engine.migration.rows import Row
 
 SHOWN: Final = 100
@@ -25,7 +26,7 @@ class Sum:
         self.digest = (self.digest + int.from_bytes(one.digest)) % _MODULUS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """`what`: is missing, differs, or is only in the target."""
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from engine.events.book import EventBook
+from engine.frozen import frozen
 from engine.identity.tokens import TokenBook
 from engine.library import exact
 from engine.storage.ports import Store
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Side:
     """One of the two stores. `since`: what came before (epoch seconds) is about to fall away and is not looked at.
 
@@ -38,7 +39,7 @@ async def side(store: Store, since: float, now: Callable[[], float]) -> Side:
     return Side(store, EventBook(store), TokenBook(store, now), since, now, frozenset(arrivals))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """`rank`: its place in the order of its kind; `name`: what it is called in a report."""
 

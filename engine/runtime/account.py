@@ -10,13 +10,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any
 
 from engine.catalog import Catalog, Integration, Method
 from engine.diagnostics import nearest
 from engine.errors import CallError, RequestError
+from engine.frozen import slotted
 from engine.model import Command, Connection
 from engine.redact import Masker
 from engine.runtime.address import WEBHOOK, app_url, url_of
@@ -33,7 +34,7 @@ _CACHED = 1000
 _FRESH_SECONDS = 300.0
 
 
-@dataclass(slots=True)
+@slotted
 class Account:
     """What a call knows of its connection. `config` has the form's defaults; `token` is the last one obtained."""
 

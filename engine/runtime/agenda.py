@@ -14,10 +14,10 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import EngineError, StorageError, StorageUnavailable
+from engine.frozen import frozen
 from engine.storage.ports import Record, State
 
 PREFIX: Final = "agenda:"
@@ -39,7 +39,7 @@ Handler = Callable[[str, str], Awaitable[float | None]]
 None. It is asked again later after an `EngineError`; the connection may be gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """Something that is due (epoch seconds), in the caller's hands for a while. `claim` and `mark` say which while."""
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.errors import CallError
+from engine.frozen import frozen
 from engine.storage.ports import Record, State
 
 FAILURES = 10
@@ -24,7 +25,7 @@ _TRIES = 20
 UPSTREAM_FAILURES = frozenset({"PROVIDER_UNAVAILABLE", "TIMEOUT", "OUTCOME_UNKNOWN"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circuit:
     """`opened_at` 0 = closed; `probe_until`: somebody is probing until then. Epoch seconds."""
 

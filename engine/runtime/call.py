@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.catalog import Action
 from engine.compiled.scope import Lazy, Scope
+from engine.frozen import slotted
 from engine.library.times import utc_text
 from engine.model import Command
 from engine.runtime.account import Account
@@ -20,7 +21,7 @@ from engine.runtime.tally import Tally
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-@dataclass(slots=True)
+@slotted
 class Call:
     """`deadline` is monotonic seconds. `sent`: a request of the action may have reached the provider."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from engine.frozen import frozen
 from engine.runtime.breaker import Circuit
 from engine.storage.ports import State
 
 _MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenCircuit:
     """A host that is not called. `since`: epoch seconds of the last failed call; one may try in `retry_in` seconds."""
 

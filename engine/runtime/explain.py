@@ -6,7 +6,7 @@ Nothing is sent, nothing is stored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.diagnostics import unknown
 from engine.errors import CallError, RequestError
+from engine.frozen import frozen, slotted
 from engine.library.absent import ABSENT
 from engine.model import Command, Connection, Request, Response
 from engine.redact import STARS, Masker
@@ -31,7 +32,7 @@ from engine.runtime.send import POLICY, Signing, settled, signed
 TOKEN_STAND_IN = "<token of the login>"  # noqa: S105 - says what stands here
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Material:
     """What a signature is made of: its text, or where a plugin puts that together the fields that the spec names."""
 
@@ -39,7 +40,7 @@ class Material:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """One signature, made over `shown`; `starred` is the same without secrets."""
 
@@ -50,7 +51,7 @@ class Signed:
     starred: Material = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRequest:
     """The request of a step. `request` None: it can't be known before the answers that it needs, says `why`."""
 
@@ -62,7 +63,7 @@ class StepRequest:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """`request` is what would be sent first, `signatures` what `sign` put into it. `steps`: all of them."""
 
@@ -76,7 +77,7 @@ class Explanation:
     masker: Masker = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What an answer would become: the rules up to the one that matches, and the output or the error."""
 
@@ -90,7 +91,7 @@ class Reading:
     masker: Masker = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repeat:
     """What follows an error: whether the engine sends the request again by itself, up to `attempts` times in all.
 
@@ -201,7 +202,7 @@ def _rendered(
     return draft, request, tuple(one for one in made if one is not None)
 
 
-@dataclass(slots=True)
+@slotted
 class _Notes:
     """What a block signed, plain and with stars for the secrets."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EngineError, RequestError, StorageError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.model import Answer, Command, Problem
 from engine.storage.ports import Record, Store, Vault
@@ -27,7 +27,7 @@ PREFIX = "idempotency:"
 _GRACE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A call that is about to run: its id, when it began (epoch seconds) and how long it may take."""
 

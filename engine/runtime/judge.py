@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import Rule
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
 from engine.runtime.response import match
@@ -17,7 +18,7 @@ from engine.runtime.response import match
 _LONGEST_SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """`why` None: the rule matches. `row`: the key of `codes` that does, or `other`. `why` may quote the answer."""
 

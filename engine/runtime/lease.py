@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import StorageError
+from engine.frozen import slotted
 from engine.storage.ports import State
 
 SECONDS: Final = 6.0
 _BEAT: Final = 2.0
 
 
-@dataclass(slots=True)
+@slotted
 class Lease:
     """`version`: of its record."""
 

@@ -16,9 +16,9 @@ import math
 import struct
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from engine.errors import CallError
+from engine.frozen import frozen, slotted
 from engine.storage.ports import Record, State
 
 SLICES = 60
@@ -29,7 +29,7 @@ _BLOCK_SHARE = 8
 _MOST_BLOCKS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bucket:
     """One limit with the key of its record: at most `calls` in any `per` seconds. `observe` counts only."""
 
@@ -40,7 +40,7 @@ class Bucket:
     observe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """The record after `granted` calls were counted in `slice`, or how many seconds until one fits."""
 
@@ -50,7 +50,7 @@ class Taken:
     slice: int = 0
 
 
-@dataclass(slots=True)
+@slotted
 class Block:
     """Permits that this process has counted in `slice`, of which `left` are unused; `until` is monotonic seconds."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.model import Response
 from engine.plugins import SignInput
@@ -21,7 +22,7 @@ _FORM = "application/x-www-form-urlencoded"
 _PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """`url`: absolute, as the provider called it. Header names are lower-case. `key`: the last part of the path."""
 
@@ -32,7 +33,7 @@ class Message:
     key: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What is read of a message: the roots of queries, and `request` of templates."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.catalog import LONGEST_CURSOR, Action, Pagination, Step
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
 from engine.errors import CallError
+from engine.frozen import frozen
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.model import Connection
@@ -37,7 +38,7 @@ _FIRST: Mapping[str, int | None] = {"cursor": None, "page": 1, "offset": 0, "url
 _ROOTS: Mapping[str, str] = {"cursor": "cursor", "page": "number", "offset": "offset", "url": "url"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where in a list a page is. `position` None: the first page of a list whose pages are not counted."""
 
@@ -48,7 +49,7 @@ class Place:
     marks: tuple[str | None, str | None] = (None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seal:
     """Makes and opens the cursors of one list: one action on one connection with one input."""
 
@@ -97,7 +98,7 @@ def without_page(action: Action, filled: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in filled.items() if name not in added}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """The page that a call asks for."""
 

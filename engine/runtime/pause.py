@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from engine.errors import CODES, CallError
+from engine.frozen import frozen
 from engine.storage.ports import State
 
 FIRST: Final = 5.0
@@ -19,7 +19,7 @@ LONGEST: Final = 300.0
 _FORM: Final = struct.Struct("<dd?26s")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Pause:
     """`of`: 26 characters that say which credentials failed. `until`: epoch seconds."""
 
@@ -41,7 +41,7 @@ class _Pause:
         return _Pause(until, seconds, retryable, of.decode(), code, message)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pauses:
     """The pauses of accounts by their keys. `now`: epoch seconds."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from engine.catalog import Action, Catalog, TestPlan
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Scope
 from engine.errors import CallError, VersionConflict
+from engine.frozen import frozen, slotted
 from engine.model import Answer, Command, Connection
 from engine.runtime.account import CREDENTIALS_REFUSED, Account, Accounts
 from engine.runtime.call import Call, call_root
@@ -21,7 +22,7 @@ from engine.storage.ports import Store
 _TRIES = 5
 
 
-@dataclass(slots=True)
+@slotted
 class Trail:
     """What is known of a call when it ends, however it ends."""
 
@@ -36,7 +37,7 @@ class Trail:
     error: CallError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestOutcome:
     """Whether the credentials of a connection work; `tested_at` in epoch seconds."""
 

@@ -6,13 +6,14 @@ A draft is what `apply` and `sign` work on: they see it as data and add to it; o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import EncodeOptions, RequestPlan
 from engine.compiled.fault import EvaluationError
 from engine.compiled.scope import Lazy, Scope
 from engine.errors import CallError
+from engine.frozen import slotted
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 from engine.model import Request
@@ -30,7 +31,7 @@ _TYPES: Mapping[str, str] = {
 }
 
 
-@dataclass(slots=True)
+@slotted
 class Draft:
     """A request before it is bytes. `query` and `form` hold decoded pairs; `body` the tree of any other kind."""
 

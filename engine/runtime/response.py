@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Lazy, Scope
 from engine.errors import CallError, Code
+from engine.frozen import slotted
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
 from engine.library.text import folded
@@ -59,7 +60,7 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 
-@dataclass(slots=True)
+@slotted
 class Reply:
     """An answer that counts as a success. `scope` holds the roots of queries; `verdict` is the `ok` rule, if any."""
 
@@ -83,7 +84,7 @@ def read_values(reads: Reads, scope: Scope) -> dict[str, Any]:
     return values
 
 
-@dataclass(slots=True)
+@slotted
 class _Heard:
     """What the lazy roots of an answer are made of."""
 

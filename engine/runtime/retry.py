@@ -6,13 +6,12 @@ when the request carries a key by which the provider recognises the second one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.catalog import Effect
 from engine.errors import CallError
+from engine.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """Seconds; `cap` bounds one wait. Full jitter: each wait is drawn from zero to base * 2^n."""
 
@@ -21,7 +20,7 @@ class Policy:
     cap: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Again:
     wait: float
     """Seconds until the next attempt."""

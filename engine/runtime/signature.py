@@ -11,12 +11,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.diagnostics import unknown
+from engine.frozen import frozen
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -70,7 +70,7 @@ def within(value: object, unit: Unit, tolerance_seconds: float, now: float) -> b
     return abs(stamp - Decimal(now)) <= Decimal(tolerance_seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scheme:
     """How a scheme makes a digest (`None`: it only verifies), whether it takes a key, and how it verifies."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import CallError
+from engine.frozen import slotted
 from engine.model import Request, Response
 from engine.telemetry import caller
 from engine.telemetry.events import AttemptEvent, CallEvent, Observer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.runtime.prove import Trail
 
 
-@dataclass(slots=True)
+@slotted
 class Tally:
     """Shared by a call and its logins and looks: how many attempts, and the present or last one.
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from engine.catalog import Action, Method
 from engine.compiled.fault import EvaluationError
 from engine.errors import CallError, EngineError
+from engine.frozen import frozen
 from engine.runtime import auth
 from engine.runtime.account import CREDENTIALS_REFUSED, Account
 from engine.runtime.call import Call, derived_key
@@ -40,7 +41,7 @@ _NO_PAUSE: Final = frozenset({"REAUTH_REQUIRED", "CONNECTION_INACTIVE"})
 """The end of a grant is kept with it; and where something is missing, nobody was asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """The token that a provider refused, and the version of the record that it came from."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import quote
 
 from engine.catalog import Hosts
+from engine.frozen import frozen
 
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<rest>#.*)?"
@@ -37,7 +37,7 @@ class UnsafeUrl(ValueError):
     """A URL, path or host that may not be used. Says why, without repeating it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Url:
     """The parts of an http(s) URL: host lower-case ASCII without trailing dot, path and query as they were given."""
 
@@ -132,7 +132,7 @@ def typed(hosts: Hosts, value: str) -> str:
     return tenant_url(text, ports=hosts.ports, plain_http=hosts.plain_http is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostRules:
     """The hosts that credentials may reach; `suffixes` begin with a dot. Nothing given: nothing allowed."""
 

@@ -6,19 +6,20 @@ Everything fails closed. What can't be computed, a secret that is not configured
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from engine.catalog import Evaluate, Signature
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Scope
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.plugins import PluginError, Signer, SignInput
 from engine.runtime import encode, signature
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """What came, as both languages see it and (`seen`) as a plugin does. `now`: epoch seconds."""
 

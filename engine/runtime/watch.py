@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import SubscribeCall
 from engine.compiled.fault import EvaluationError
 from engine.errors import CallError
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 from engine.library.times import from_time
@@ -19,7 +20,7 @@ from engine.runtime.grant import epoch_of
 from engine.runtime.response import Reply, read_trees
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """What the provider said. `expires_at`: epoch seconds; None: it does not end, or nothing was said."""
 

@@ -19,11 +19,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Protocol
 
 from engine.catalog import Catalog, Subscribe
 from engine.errors import CallError, RequestError, StorageCorrupt, StorageError, VersionConflict
+from engine.frozen import slotted
 from engine.model import Connection
 from engine.runtime.account import Account, Accounts
 from engine.runtime.address import WEBHOOK, app_url, url_of
@@ -64,7 +65,7 @@ class Engine(Runner, Protocol):
     def store(self) -> Store: ...
 
 
-@dataclass(slots=True)
+@slotted
 class _Held:
     """What is held for a connection: its secret as it was read, and how to ask for more."""
 

@@ -17,13 +17,13 @@ some adapters wait; one that does not need to wait returns without suspending.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.frozen import frozen
 from engine.model import Connection, Delivery, Event, Execution, Subscription
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """A named secret of a connection: `value` maps field names to JSON values; `version` grows by one per change."""
 
@@ -34,7 +34,7 @@ class Secret:
         return f"Secret({sorted(self.value)}, version={self.version})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """A state record: opaque bytes, its version, and when it falls away (epoch seconds)."""
 
@@ -43,7 +43,7 @@ class Record:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExecutionQuery:
     """Filters of the log; times are epoch seconds, `start` inclusive and `end` exclusive."""
 
@@ -58,7 +58,7 @@ class ExecutionQuery:
     """Position of the last row of the page before: (`created_at`, `execution_id`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventQuery:
     """Filters of the events of a tenant."""
 
@@ -70,7 +70,7 @@ class EventQuery:
     """Position of the last event of the page before: (`received_at`, `event_id`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """An event that nobody has looked at yet to see who wants it."""
 
@@ -81,7 +81,7 @@ class Arrival:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lane:
     """The deliveries of one subscription, in the hands of one process at a time. Times are epoch seconds.
 
@@ -96,7 +96,7 @@ class Lane:
     claim: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeliveryQuery:
     """Filters of the deliveries of a tenant."""
 
@@ -360,7 +360,7 @@ class Census(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Store:
     """The ports of one deployment, opened together and closed together."""
 

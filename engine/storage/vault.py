@@ -14,13 +14,14 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.errors import SettingsError, StorageCorrupt, StorageUnavailable
+from engine.frozen import frozen
 from engine.storage.keyring import KeyRing
 
 _FORMAT: Final = b"\x01"
@@ -29,7 +30,7 @@ _PROOF_TEXT: Final = b"integrations master key"
 _CACHED_TENANTS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WrappedKey:
     """A tenant's data key under the master key `key_id`."""
 
@@ -38,7 +39,7 @@ class WrappedKey:
     wrapped: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MasterProof:
     """A master key that the database needs: what it sealed, and whether new tenant keys go under it."""
 

@@ -17,7 +17,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from engine.api.app import create_app
-from engine.bootstrap import open_deliverer, open_engine
+from engine.background import open_deliverer
+from engine.bootstrap import open_engine
 from engine.cases.sandbox import running
 from engine.catalog import Catalog
 from engine.events.subscriptions import MOST

@@ -1,4 +1,4 @@
-"""Queries, templates and schemas by the hundred thousand, each held to the library that it is an own form of.
+"""Queries, templates, schemas and inputs by the hundred thousand, each held to the library that it is an own form of.
 
 A generator of our own writes them: it is a hundred times as fast as a property test, and has no need to shrink what is
 this small. The quick run takes some thousands; the slow suite a million in all.
@@ -22,6 +22,7 @@ from engine.compiled.fault import EvaluationError
 from engine.compiled.query import compile_query
 from engine.compiled.schema import Schema
 from engine.compiled.template import compile_template
+from tests.compiled import filling
 from tests.compiled.evaluate import names, plain, scope
 
 FIELDS = ("a", "b", "c")
@@ -128,6 +129,10 @@ def one_schema(dice: random.Random) -> None:
     assert (Schema(raw).check(plain(given)) == ()) is wanted, (json.dumps(raw), given)
 
 
+def one_filling(dice: random.Random) -> None:
+    filling.compare(dice)
+
+
 def run(one: Callable[[random.Random], None], count: int) -> None:
     dice = random.Random(20_260_501)
     for done in range(count):
@@ -137,8 +142,8 @@ def run(one: Callable[[random.Random], None], count: int) -> None:
     sys.stderr.write("\n")
 
 
-QUICK = [(one_query, 6_000), (one_template, 2_000), (one_schema, 4_000)]
-SLOW = [(one_query, 600_000), (one_template, 100_000), (one_schema, 300_000)]
+QUICK = [(one_query, 6_000), (one_template, 2_000), (one_schema, 4_000), (one_filling, 3_000)]
+SLOW = [(one_query, 500_000), (one_template, 100_000), (one_schema, 300_000), (one_filling, 100_000)]
 
 
 @pytest.mark.parametrize(("one", "count"), QUICK)

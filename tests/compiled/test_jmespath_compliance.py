@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.compiled.closures import same
 from engine.compiled.fault import EvaluationError, Fault
 from engine.compiled.query import compile_query
+from engine.compiled.values import same
 from tests.compiled.evaluate import names, plain
 
 FOLDER = Path(__file__).parent / "jmespath_compliance"

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.compiled.expressions import Part, parse
+from engine.compiled.expressions import parse
 from engine.compiled.fault import EvaluationError, Fault
 from engine.compiled.names import Names, Shape, shape_of
-from engine.compiled.template import compile_template, is_template, paths_of, surely_present
+from engine.compiled.parts import Part, is_template
+from engine.compiled.template import compile_template, paths_of, surely_present
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 from engine.library.segment import path_segment

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.bootstrap import open_rounds
+from engine.background import open_rounds
 from engine.events.book import EventBook
 from engine.events.endpoint import Endpoints
 from engine.events.receipt import Receipt

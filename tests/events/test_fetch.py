@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.bootstrap import open_rounds
+from engine.background import open_rounds
 from engine.events.book import EventBook
 from engine.events.fetch import DELAYS, FETCH_ERROR, LARGEST, Fetcher
 from engine.events.receipt import Receipt

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import signal
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
-from bench import candidate, kinds, stages, table
+from bench import candidate, kinds, picture, quick, stages, table
 from bench.baselines import aiohttp_call, sequential
 from bench.candidate import INTEGRATION, copy_spec
 from bench.contestants.job import at_once
 from bench.jobs import FEE, FEE_BYTES
 from bench.measure import Figure, compare, cpu
-from bench.quick import main
-from bench.rows import Row
+from bench.rows import Row, Target
+from bench.sampled import OUTSIDE, sampling
 from bench.upstream import upstream
 from engine.cli import serve
 from engine.settings import Settings
@@ -82,11 +86,20 @@ def test_a_figure_is_the_median_with_its_quartiles() -> None:
     assert Figure.of([4.0, 1.0, 3.0, 2.0, 5.0]) == Figure(3.0, 2.0, 4.0)
 
 
-def test_a_run_writes_the_figures_it_prints(tmp_path: Path) -> None:
+def test_a_run_writes_the_figures_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "quick.json"
-    assert main(["--baselines-only", "--rounds", "2", "--scale", "0.02", "--json", str(file)]) == 0
-    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
-    assert [row["comparison"]["rounds"] for row in rows] == [2, 2, 2]
+    assert quick.main(["--baselines-only", "--rounds", "2", "--scale", "0.02", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    rows = [Row.from_json(row) for row in json.loads(file.read_text(encoding="utf-8"))["rows"]]
+    assert len(rows) == 3
+    assert all(row.name in printed and f"{row.ratio:.2f} (" in printed for row in rows)
+
+
+def test_a_quick_run_holds_the_engine_against_each_of_its_targets() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, upstream() as origin:
+        rows = list(quick.engine_rows(runner, origin, 2, 0.02))
+    assert [(row.must, row.goal) for row in rows] == [(1.0, 0.5), (2.0, 1.2), (0.5, 0.25)]
+    assert all(row.reached for row in rows)
 
 
 def test_the_copied_spec_differs_in_its_id_and_its_limit_only(tmp_path: Path) -> None:
@@ -138,10 +151,54 @@ def test_calls_of_every_kind_are_measured_to_the_end() -> None:
     assert all(Row.from_json(row.as_json()) == row for row in rows)
 
 
+def test_a_ratio_reaches_the_nearest_target_that_it_stays_below() -> None:
+    target = Target(must=1.0, goal=0.5, moonshot=0.25)
+    assert [target.reached(ratio) for ratio in (1.1, 1.0, 0.4, 0.25)] == ["missed", "must", "goal", "moonshot"]
+    assert (target.reached(None), Target().reached(0.1)) == ("", "")
+
+
 def test_the_stages_of_a_call_make_up_the_whole() -> None:
-    shares = [float(row["share"]) for row in stages.shares()]
-    assert sum(shares) == pytest.approx(1.0, abs=0.01)
-    assert min(shares) > 0  # the last is what the others leave: stages that overlap would leave less than nothing
+    found = stages.profile(samples=60, rounds=2, calls=20)
+    own = [one for one in found["stages"] if one["kind"] == "own"]
+    assert [one["stage"] for one in own[:-1]] == list(stages.STAGES)
+    assert {one["kind"] for one in found["stages"]} == picture.KINDS.keys()
+    assert sum(one["us"] > 0 for one in own) > 5
+    assert found["samples"] >= 60
+    assert found["calls"] % 20 == 0
+
+
+async def test_each_name_of_a_stage_is_part_of_a_call() -> None:
+    """A function that has another name by now would leave its time to others."""
+    seen: set[str | None] = set()
+    async with candidate.engine_call(None) as call:
+        await call()
+        sys.setprofile(lambda frame, *_: seen.add(stages.name_of(frame.f_code)))
+        try:
+            await call()
+        finally:
+            sys.setprofile(None)
+    assert {name for names in stages.STAGES.values() for name in names} <= seen
+
+
+def test_time_is_told_of_the_function_that_takes_it_and_not_of_the_next_one() -> None:
+    def work() -> None:
+        math.factorial(2000)
+
+    def nothing() -> None:
+        """Called right after the work, as Python looks for signals."""
+
+    def busy() -> None:
+        work()
+        nothing()
+
+    names = {work.__code__: "work", nothing.__code__: "nothing"}
+    with sampling(names.get) as found:
+        while found.total() < 50:
+            busy()
+    assert found["work"] > 40
+    assert found["nothing"] <= 2
+    assert found.keys() <= {"work", "nothing", OUTSIDE}
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
 def test_the_tables_are_those_of_the_results() -> None:
@@ -149,3 +206,4 @@ def test_the_tables_are_those_of_the_results() -> None:
     for file, made in ((table.README, table.readme(found)), (table.PAGE, table.page(found))):
         text = file.read_text("utf-8")
         assert table.written(text, made) == text, f"{file.name} is stale: run `python -m bench.table`"
+    assert picture.PICTURE.read_text("utf-8") == picture.drawn(found["profile"]["stages"])

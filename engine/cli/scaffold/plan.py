@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from engine.frozen import frozen
 
 EXAMPLE_ID = "1001"
 
@@ -14,7 +15,7 @@ _CREATE_VERBS = frozenset({"create", "add", "new", "make", "book", "register", "
 _PARAMETER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Checked answers. `path` has its parameters in braces: `/v1/items/{itemId}`."""
 

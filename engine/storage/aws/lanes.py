@@ -16,10 +16,11 @@ import random
 import secrets
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import StorageUnavailable
+from engine.frozen import frozen
 from engine.model import Delivery
 from engine.storage.aws.client import Aws
 from engine.storage.aws.delivery_items import TABLE, Write, delivery_of, lane_key
@@ -49,7 +50,7 @@ _TRIES: Final = 10
 _CLAIMS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """A lane, since when something of it is due, and until when somebody has it. `version` 0: not stored yet."""
 

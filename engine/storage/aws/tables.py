@@ -21,13 +21,14 @@ removes items by; readers look at it themselves too, for it may take days.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from engine.frozen import frozen
 
 EXPIRES: Final = "expires"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """A global secondary index. `projection`: ALL or KEYS_ONLY."""
 
@@ -37,7 +38,7 @@ class Index:
     projection: str = "ALL"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """All keys are text, and every table bills by request."""
 
