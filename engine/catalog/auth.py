@@ -21,6 +21,8 @@ class Apply:
     form: Evaluate | None = None
     json: Evaluate | None = None
     basic: tuple[Evaluate, Evaluate] | None = None
+    is_steady: bool = False
+    """Headers only, which say nothing of the request: the same until the account's secrets change."""
 
 
 @frozen

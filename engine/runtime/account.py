@@ -54,6 +54,8 @@ class Account:
     """The auth method that holds, once it was chosen."""
     buckets: dict[str, tuple[Bucket, ...]] = field(default_factory=dict, repr=False)
     """The limits that count a call of each action."""
+    applied: tuple[tuple[object, ...], Mapping[str, str]] | None = field(default=None, repr=False)
+    """What its method's headers were made of, and they (`engine.runtime.auth.steady_headers`)."""
     made: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What was made for its webhook, and its `url`; empty where that is not open, or nobody here needs it."""
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import is_
 from typing import Any
 
 from engine.catalog import Apply, Method, Signature
@@ -55,22 +56,40 @@ def sign_in(
         _apply(method.apply, signed, scope)
         for block in signs:
             _sign(block, signed, scope, signers)
-    except EvaluationError as error:
-        raise CallError("AUTH_FAILED", f"the request can't be signed: {error.message}") from None
-    except (signature.Unsignable, encode.Unsendable, PluginError) as error:
-        raise CallError("AUTH_FAILED", f"the request can't be signed: {error}") from None
+    except _FAULTS as error:
+        raise _unsigned(error) from None
     return signed
+
+
+def steady_headers(account: Account, method: Method, scope: Callable[[], Scope]) -> Mapping[str, str]:
+    """What a method whose `apply` is steady adds to each request; made anew when something it is made of was replaced.
+
+    Raises `CallError` as `sign_in` does.
+    """
+    made_of = (method, account.credentials, account.token, account.app)
+    kept = account.applied
+    if kept is not None and all(map(is_, kept[0], made_of)):
+        return kept[1]
+    headers: dict[str, str] = {}
+    try:
+        _add_headers(method.apply, headers, scope())
+    except _FAULTS as error:
+        raise _unsigned(error) from None
+    account.applied = made_of, headers
+    return headers
+
+
+_FAULTS = (EvaluationError, signature.Unsignable, encode.Unsendable, PluginError)
+
+
+def _unsigned(error: Exception) -> CallError:
+    what = error.message if isinstance(error, EvaluationError) else error
+    return CallError("AUTH_FAILED", f"the request can't be signed: {what}")
 
 
 def _apply(block: Apply, draft: Draft, scope: Scope) -> None:
     scope = scope.having(payload=draft.payload) if draft.payload is not None else scope
-    if block.headers is not None:
-        draft.headers.update(header_fields(block.headers(scope)))
-    if block.basic is not None:
-        user, password = (part(scope) for part in block.basic)
-        if not isinstance(user, str) or not isinstance(password, str):
-            raise signature.Unsignable("a credential for basic authentication is missing")
-        draft.headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    _add_headers(block, draft.headers, scope)
     if block.query is not None:
         draft.query.extend(encode.query_pairs(block.query(scope), draft.query_options))
     # What falls away as a whole leaves a request without a body as it is.
@@ -80,6 +99,16 @@ def _apply(block: Apply, draft: Draft, scope: Scope) -> None:
     if block.json is not None and (tree := block.json(scope)):
         draft.kind = "json"
         draft.body = {**(draft.body or {}), **tree}
+
+
+def _add_headers(block: Apply, headers: dict[str, str], scope: Scope) -> None:
+    if block.headers is not None:
+        headers.update(header_fields(block.headers(scope)))
+    if block.basic is not None:
+        user, password = (part(scope) for part in block.basic)
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise signature.Unsignable("a credential for basic authentication is missing")
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _sign(block: Signature, draft: Draft, scope: Scope, signers: Mapping[str, Signer]) -> None:

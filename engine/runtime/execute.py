@@ -177,7 +177,9 @@ class Engine:
         if method.token is not None:
             await self._ready(call, method)
         used = _Used(self, call, method)
-        return Signing(method, call.action.sign.get(method.name, method.sign), used.secrets, used.renew)
+        signs = call.action.sign.get(method.name, method.sign)
+        headers = used.headers if method.apply.is_steady and not signs else None
+        return Signing(method, signs, used.secrets, used.renew, headers)
 
     async def _ready(self, call: Call, method: Method) -> None:
         """With a token, where the method logs in. A login that is refused is tried with other credentials, if there are
@@ -210,16 +212,16 @@ class Engine:
         action = trail.action
         written = trail.call.output_json if trail.call is not None and trail.error is None else None
         return log.row(
-            log.without_secrets(command, masker),
+            log.without_secrets(command, masker, is_known=action is not None),
             trail.connection,
-            execution_id=trail.execution_id,
-            created_at=created_at,
-            latency_ms=latency_ms,
-            shown_input=log.shown(command.input, action.mask_input if action else mask_fields, masker),
-            shown_output=self._shown_output(trail, action, written) if action and written else None,
-            error=trail.error,
-            shown_details=log.shown_details(trail.error, masker),
-            tally=trail.call.tally if trail.call is not None else None,
+            trail.execution_id,
+            created_at,
+            latency_ms,
+            log.shown(command.input, action.mask_input if action else mask_fields, masker),
+            self._shown_output(trail, action, written) if action and written else None,
+            trail.error,
+            log.shown_details(trail.error, masker),
+            trail.call.tally if trail.call is not None else None,
         )
 
     def _shown_output(self, trail: Trail, action: Action, written: bytes) -> bytes:
@@ -254,9 +256,16 @@ class _Used:
         self._token: tuple[str | None, int] = (None, 0)
 
     def secrets(self) -> Scope:
+        return secret_scope(self._noted())
+
+    def headers(self) -> Mapping[str, str]:
+        account = self._noted()
+        return auth.steady_headers(account, self._method, lambda: secret_scope(account))
+
+    def _noted(self) -> Account:
         account = self._call.account
         self._held, self._token = account.held, (account.token.get("access"), account.token_version)
-        return secret_scope(account)
+        return account
 
     async def renew(self) -> bool:
         """Perhaps the secret was changed where it is kept, not through us."""

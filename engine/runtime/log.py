@@ -16,10 +16,9 @@ _LARGEST_LOGGED = 64 * 1024
 _TOO_LARGE = b'{"$omitted":"larger than 64 kB"}'
 
 
-def row(
+def row(  # noqa: PLR0917 - by position: a row has eighteen fields, and naming them costs as much as making it
     command: Command,
     connection: Connection | None,
-    *,
     execution_id: str,
     created_at: float,
     latency_ms: int,
@@ -31,30 +30,33 @@ def row(
 ) -> Execution:
     status: ExecutionStatus = "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error"
     return Execution(
-        execution_id=execution_id,
-        tenant_id=command.tenant_id,
-        connection_id=connection.connection_id if connection else command.connection_id,
-        integration_id=connection.integration_id if connection else command.integration_id,
-        action_id=command.action_id,
-        input=shown_input,
-        output=shown_output,
-        status=status,
-        error_code=error.code if error else None,
-        error_message=error.message if error else None,
-        latency_ms=latency_ms,
-        caller_service=command.caller_service,
-        caller_ref=command.caller_ref,
-        created_at=created_at,
-        provider_code=error.provider_code if error else None,
-        http_status=tally.http_status if tally else None,
-        attempts=tally.attempts if tally else 0,
-        error_details=shown_details,
+        execution_id,
+        command.tenant_id,
+        connection.connection_id if connection else command.connection_id,
+        connection.integration_id if connection else command.integration_id,
+        command.action_id,
+        shown_input,
+        shown_output,
+        status,
+        error.code if error else None,
+        error.message if error else None,
+        latency_ms,
+        command.caller_service,
+        command.caller_ref,
+        created_at,
+        error.provider_code if error else None,
+        tally.http_status if tally else None,
+        tally.attempts if tally else 0,
+        shown_details,
     )
 
 
-def without_secrets(command: Command, masker: Masker | None) -> Command:
-    """The command as the log may hold it: a caller may have taken a credential for a reference of its own."""
-    if masker is None:
+def without_secrets(command: Command, masker: Masker | None, *, is_known: bool) -> Command:
+    """The command as the log may hold it: a caller may have taken a credential for a reference of its own.
+
+    `is_known`: its action is one of the integration's.
+    """
+    if masker is None or (is_known and command.caller_service is None and command.caller_ref is None):
         return command
     words = (command.action_id, command.caller_service or "", command.caller_ref or "")
     line = "\n".join(words)

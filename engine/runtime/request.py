@@ -63,6 +63,23 @@ class Draft:
             self.payload,
         )
 
+    def with_headers(self, more: Mapping[str, str]) -> Draft:
+        """The same request, everything but the headers shared."""
+        headers = {**self.headers, **more}
+        return Draft(
+            self.method,
+            self.base,
+            headers,
+            self.query,
+            self.kind,
+            self.body,
+            self.form,
+            self.query_options,
+            self.form_options,
+            self.send,
+            self.payload,
+        )
+
     def query_text(self) -> str:
         """The encoded query with its `?`, empty when there is none."""
         return "?" + encode.encode_pairs(self.query, self.query_options.space) if self.query else ""

@@ -55,6 +55,8 @@ class Signing:
     signs: tuple[Signature, ...]
     scope: Callable[[], Scope]
     renew: Callable[[], Awaitable[bool]] | None = None
+    headers: Callable[[], Mapping[str, str]] | None = None
+    """All that it adds to a request, where that is the same for each."""
 
 
 @slotted
@@ -152,6 +154,8 @@ def signed(draft: Draft, signing: Signing | None, scope: Scope, wires: Wires) ->
     """The draft signed in for one attempt."""
     if signing is None:
         return draft
+    if signing.headers is not None:
+        return draft.with_headers(signing.headers())
     inner = signing.scope()
     inner["call"] = of_attempt(scope["call"], wires.clock.now(), wires.clock.hex)
     inner.parent = scope

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from engine.plugins import Registry
+from engine.runtime.auth import choose, steady_headers
+from engine.runtime.execute import secret_scope
 from tests.support.scene import KEY, running
-from tests.support.specs import action, fields, secret, setting, spec, text
+from tests.support.specs import ID, action, catalog, fields, secret, setting, spec, text
 from tests.support.upstream import Seen
 
 FORM = fields(apiKey=secret(), user=setting(), password=secret(), shopId=setting(), mode=setting())
@@ -201,6 +203,40 @@ async def test_a_credential_that_can_be_no_header_value_is_not_sent(tmp_path: Pa
         assert done.error.code == "AUTH_FAILED"
         assert "evil" not in repr(done).lower()
         assert scene.seen == 0
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"headers": {"Token": "{{ credentials.apiKey }}", "Shop": "{{ config.shopId }}", "X": "1"}}, True),
+        ({"headers": {"Token": "{{ credentials.apiKey | base64 }}"}}, True),
+        ({"basic": ["{{ config.user }}", "{{ credentials.password }}"]}, True),
+        ({"headers": {"Id": "{{ call.random }}"}}, False),
+        ({"headers": {"Id": "{{ call.now }}", "Token": "{{ credentials.apiKey }}"}}, False),
+        ({"headers": {"For": "{{ input.orderId }}"}}, False),
+        ({"headers": {"Left": "{{ config.mode | seconds_until }}"}}, False),
+        ({"headers": {"Token": {"$cases": [{"$when": "config.mode", "$value": "{{ credentials.apiKey }}"}]}}}, False),
+        ({"headers": {"Token": "{{ credentials.apiKey }}"}, "query": {"key": "{{ credentials.apiKey }}"}}, False),
+    ],
+)
+def test_headers_are_kept_where_they_are_made_of_the_account_alone(
+    tmp_path: Path, block: dict[str, Any], expected: bool
+) -> None:
+    made = catalog(tmp_path, spec(action(), configSchema=FORM, auth=[method(apply=block)]))
+    assert made.integrations[ID].methods[0].apply.is_steady is expected
+
+
+async def test_two_accounts_keep_headers_of_their_own(tmp_path: Path) -> None:
+    made = spec(configSchema=FORM, auth=[method(apply={"headers": {"Token": "{{ credentials.apiKey }}"}})])
+    async with running(tmp_path, made, config=CONFIG, credentials=CREDENTIALS) as scene:
+        accounts, other = scene.engine.accounts, {**CREDENTIALS, "apiKey": "the-key-of-the-other-one"}
+        account = await accounts.open(scene.connection)
+        changed = account.changed(scene.connection, {**account.credentials, **other})
+        chosen = choose(account)
+        for _ in range(2):
+            for one in (account, changed):
+                kept = steady_headers(one, chosen, lambda one=one: secret_scope(one))
+                assert kept == {"Token": one.credentials["apiKey"]}
 
 
 async def test_a_changed_credential_is_used_by_the_next_call(tmp_path: Path) -> None:

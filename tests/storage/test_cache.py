@@ -49,6 +49,21 @@ async def test_a_record_that_was_read_while_its_change_waited_is_not_kept(tmp_pa
     await store.lifetime.close()
 
 
+async def test_what_others_wrote_is_not_said_to_be_lacking(tmp_path: Path) -> None:
+    store, other = open_store(data_dir=tmp_path), open_store(data_dir=tmp_path)
+    assert not store.state.lacks("key"), "nobody has looked yet"
+    assert await store.state.get("key") is None
+    assert await store.state.get("another") is None
+    assert store.state.lacks("key", "another")
+    await other.state.put("key", b"theirs", expected=None, ttl_seconds=60)
+    await asyncio.sleep(2 * LOOK_SECONDS)
+    assert not store.state.lacks("another", "key")
+    assert await value(store) == b"theirs"
+    assert not store.state.lacks("key")
+    for one in (store, other):
+        await one.lifetime.close()
+
+
 async def test_a_record_that_others_changed_while_the_write_waited_is_read_again(tmp_path: Path) -> None:
     """What was written is kept only where nothing was found changed since the writing began."""
     store, other = open_store(data_dir=tmp_path), open_store(data_dir=tmp_path)

@@ -110,6 +110,10 @@ class StateHistory(Machine):
             record = self.wait(self.store.state.get(key))
             assert (record and (record.value, record.version, record.expires_at)) == self.live(key)
 
+    @rule(key=KEYS)
+    def what_is_lacking_is_not_there(self, key: str) -> None:
+        assert self.live(key) is None or not self.store.state.lacks(key)
+
 
 class AccountHistory(Machine):
     """Connections and secrets with their versions."""
