@@ -14,6 +14,7 @@ MAX_DIGITS = 1000
 MAX_DEPTH = 128
 """Levels of lists and objects. Everything behind this door may recurse over a value without a limit of its own."""
 
+_BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -25,8 +26,7 @@ def loads(data: bytes | str) -> Any:
     a number beyond MAX_DIGITS (an integer: beyond Python's 4,300 digits).
     """
     raw = _utf8(data) if isinstance(data, str) else data
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raw = raw[3:]
+    raw = raw.removeprefix(_BOM)
     try:
         value = _read(raw)
         if _was_rounded(value):

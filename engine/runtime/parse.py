@@ -31,13 +31,15 @@ As = Literal["auto", "json", "xml", "form", "text", "binary"]
 MAX_FORM_FIELDS = 10_000
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:+-]{1,40})', re.IGNORECASE)
-_TEXT_CODEC = re.compile(
+_TEXT_CODEC = (  # compiled where an answer names a character set
     r"ascii|utf-8(-sig)?|utf-(16|32)(-[lb]e)?|iso8859-\d+|cp\d+|koi8-[rut]|gb2312|gbk|gb18030|big5(hkscs)?"
     r"|shift_jis(_2004|x0213)?|euc_(jp|kr|jis_2004|jisx0213)|iso2022_(jp|kr)|mac-\w+|tis-620"
 )
 _PAGE = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _JSON_SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+_BLANK = _JSON_SPACE + _BOM[:1]
+"""What a body without anything in it begins with."""
 
 
 class Unreadable(ValueError):
@@ -50,7 +52,7 @@ def parse_body(response: Response, as_: As = "auto") -> Any:
         return None
     if as_ == "binary":
         return _binary(response)
-    if as_ != "text" and not response.body.removeprefix(_BOM).strip(_JSON_SPACE):
+    if as_ != "text" and response.body[0] in _BLANK and not response.body.removeprefix(_BOM).strip(_JSON_SPACE):
         return None
     kind, charset = _content_type(response.headers.get("content-type", ""))
     return PARSERS[kind if as_ == "auto" else as_](response, charset)
@@ -89,7 +91,7 @@ def _codec(name: str) -> str | None:
         codec = codecs.lookup(name).name
     except LookupError:
         return None
-    return codec if _TEXT_CODEC.fullmatch(codec) else None
+    return codec if re.fullmatch(_TEXT_CODEC, codec) else None
 
 
 def _guess(response: Response, charset: str | None) -> Any:
@@ -115,7 +117,7 @@ def _is_text(response: Response, charset: str | None) -> bool:
 
 
 def _json(response: Response, charset: str | None) -> Any:
-    body: bytes | str = response.body.removeprefix(_BOM)
+    body: bytes | str = response.body
     try:
         if charset and charset not in {"utf-8", "ascii"}:
             body = response.body.decode(charset)
