@@ -43,7 +43,10 @@ def asked(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
 
 def emptied(headers: Mapping[str, str], now: Callable[[], float]) -> float | None:
     """Seconds until calls are worth sending again, of an answer that says that none are left; else None."""
-    if not any(name.endswith(_LEFT) or name == "ratelimit" for name in headers):
+    for name in headers:  # not `any`: every answer comes by here, and few have such a header
+        if name.endswith(_LEFT) or name == "ratelimit":
+            break
+    else:
         return None
     waits = [wait for left, wait in _budgets(headers, _clock(headers, now)) if left == 0 and 0 < wait <= LEARNED]
     return max(waits, default=None)

@@ -26,25 +26,23 @@ class Freshness:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._looked = 0.0
         self._version = 0
+        self.until = 0.0
+        """Monotonic seconds; from then on `look` before `generation` is used."""
         self.generation = 0
+        """How many times the file was found changed."""
 
-    def look(self) -> int:
-        """The number of times that the file was found changed."""
-        now = time.monotonic()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            try:
-                version = self._database.data_version()
-            except sqlite3.Error as error:
-                if not is_busy(error):
-                    raise translated(error) from error
-                version = -1
-            if version != self._version:
-                self._version = version
-                self.generation += 1
-        return self.generation
+    def look(self) -> None:
+        self.until = time.monotonic() + LOOK_SECONDS
+        try:
+            version = self._database.data_version()
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise translated(error) from error
+            version = -1
+        if version != self._version:
+            self._version = version
+            self.generation += 1
 
 
 class Cache(Generic[T]):
@@ -65,10 +63,12 @@ class Cache(Generic[T]):
 
     def known(self) -> Mapping[object, T]:
         """All that is kept, as of now: for whoever asks for several at once."""
-        generation = self._freshness.look()
-        if generation != self._generation:
+        freshness = self._freshness
+        if time.monotonic() >= freshness.until:
+            freshness.look()
+        if freshness.generation != self._generation:
             self._values.clear()
-            self._generation = generation
+            self._generation = freshness.generation
         return self._values
 
     def mark(self) -> tuple[int, int]:
