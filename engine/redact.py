@@ -17,7 +17,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
-import re2
 
 STARS: Final = "***"
 DOTS: Final = "•••"
@@ -53,6 +52,8 @@ class _Form:
         if self.core not in text:
             return text
         if self._compiled is None:
+            import re2  # most texts hold no secret
+
             options = re2.Options()
             options.max_mem = 64 << 20
             options.log_errors = False  # it would write the pattern, which is the secret, to stderr
@@ -291,7 +292,9 @@ def mask_fields(value: Any, sensitive: Sensitive = NO_SCHEMA) -> Any:
 
     Null, booleans and empty texts stay.
     """
-    return _blot(value, sensitive.kind) if sensitive.kind in (STARS, DOTS) else _show(value, sensitive, 0)
+    if sensitive.kind in (STARS, DOTS):
+        return _blot(value, sensitive.kind)
+    return _show_object(value, sensitive, 1) if isinstance(value, dict) else _show(value, sensitive, 0)
 
 
 def _show(value: Any, sensitive: Sensitive, depth: int) -> Any:

@@ -28,7 +28,7 @@ def find_action(integration: Integration, action_id: str) -> Action:
 
 def check_input(action: Action, given: Mapping[str, Any], account: Account) -> dict[str, Any]:
     """The input with defaults. Raises `CallError(INVALID_INPUT)` with every issue in `details`."""
-    filled: dict[str, Any] = action.input_schema.fill(dict(given))
+    filled: dict[str, Any] = action.input_schema.fill(given if isinstance(given, dict) else dict(given))
     issues = action.input_schema.check(filled)
     if not issues and action.checks:
         scope = Scope({"input": filled, "config": account.config, "webhook": account.webhook})
