@@ -69,20 +69,24 @@ class Masker:
     at its three alignments in both alphabets. Texts without a secret are returned as they are, the same object.
     """
 
-    __slots__ = ("_cores", "_forms")
+    __slots__ = ("_cores", "_forms", "_raw_cores")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {piece for secret in secrets for piece in _pieces(_whole(secret).strip())}
         forms = {form for secret in known for form in (secret, *_base64_cores(secret.encode()))}
         self._forms = tuple(_Form(form) for form in sorted(forms, key=lambda form: (-len(form), form)))
         self._cores = tuple(dict.fromkeys(form.core for form in self._forms))
+        self._raw_cores = tuple(core.encode() for core in self._cores)
 
     def text(self, text: str) -> str:
         """The text with `***` for each secret."""
-        for core in self._cores:
+        return self._mask(text) if self._is_in(text) else text
+
+    def _is_in(self, text: str) -> bool:
+        for core in self._cores:  # noqa: SIM110 - `any` costs twice, and every call comes by here
             if core in text:
-                return self._mask(text)
-        return text
+                return True
+        return False
 
     def data(self, tree: Any) -> Any:
         """The tree with every text, key and number masked; the same object where nothing was found."""
@@ -95,9 +99,10 @@ class Masker:
 
         masking the text itself could cut an escape or a number in two.
         """
-        text = written.decode()  # a text is searched for less than bytes
-        for core in self._cores:  # noqa: SIM110 - `any` costs twice, and every call comes by here
-            if core in text:
+        if written.isascii():  # a text is searched for less than bytes, but not where characters grow wide
+            return self._is_in(written.decode())
+        for core in self._raw_cores:  # noqa: SIM110 - `any` costs twice, and every call comes by here
+            if core in written:
                 return True
         return False
 

@@ -51,6 +51,27 @@ def test_any_bytes_are_read_or_refused_with_a_value_error(raw):
     assert value == json.loads(raw.removeprefix(b"\xef\xbb\xbf").decode(), parse_float=Decimal)
 
 
+@given(trees.map(exact.dumps) | st.text('{}[]",:0123456789.eE+-tfn \\u', max_size=30).map(str.encode))
+def test_long_texts_are_read_as_short_ones_are(raw):
+    def read(reader):
+        try:
+            return repr(reader(raw))
+        except ValueError:
+            return None
+
+    assert read(exact._read) == read(exact._read_long)
+
+
+@pytest.mark.parametrize("leaf", ["1", "1.5"])
+def test_long_texts_may_be_nested_as_deep_as_short_ones(leaf):
+    def nested(levels: int) -> str:
+        return "[" * levels + leaf + "]" * levels + " " * exact._SHORT
+
+    assert exact.loads(nested(exact.MAX_DEPTH)) is not None
+    with pytest.raises(ValueError, match="levels"):
+        exact.loads(nested(exact.MAX_DEPTH + 1))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
