@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import aiohttp
 import httpx
@@ -65,3 +65,21 @@ def sequential(runner: asyncio.Runner, call: Call) -> Chunk:
             await call()
 
     return lambda calls: runner.run(many(calls))
+
+
+@contextmanager
+def opened(runner: asyncio.Runner, resource: AbstractAsyncContextManager[Call]) -> Iterator[Call]:
+    """Keep an async resource open over several runs of the same loop."""
+    value = runner.run(_enter(resource))
+    try:
+        yield value
+    finally:
+        runner.run(_leave(resource))
+
+
+async def _enter(resource: AbstractAsyncContextManager[Call]) -> Call:
+    return await resource.__aenter__()
+
+
+async def _leave(resource: AbstractAsyncContextManager[Call]) -> None:
+    await resource.__aexit__(None, None, None)

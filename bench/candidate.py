@@ -44,13 +44,13 @@ class Kind:
 
 _SHOP = {"shopId": SHOP_ID}
 _KEY = {"apiKey": TOKEN}
-_LIST = _GUARDED / "shipping-guarded"
+_CARRIER = _GUARDED / "shipping-guarded"
 KINDS: Mapping[str, Kind] = {
     kind.job.name: kind
     for kind in (
-        Kind(FEE, specs_dir() / _MODEL, "calculate_fee", INPUT, {**_SHOP, "environment": "sandbox"}, _KEY),
-        Kind(SHORT, _LIST, "list_products", {}, _SHOP, _KEY),
-        Kind(LONG, _LIST, "list_products", {}, _SHOP, _KEY),
+        Kind(FEE, _CARRIER, "calculate_fee", INPUT, _SHOP, _KEY),
+        Kind(SHORT, _CARRIER, "list_products", {}, _SHOP, _KEY),
+        Kind(LONG, _CARRIER, "list_products", {}, _SHOP, _KEY),
         Kind(
             SIGNED,
             specs_dir() / "payment-momo",
@@ -67,6 +67,10 @@ KINDS: Mapping[str, Kind] = {
         ),
     )
 }
+
+
+CONNECTOR = Kind(FEE, specs_dir() / _MODEL, "calculate_fee", INPUT, {**_SHOP, "environment": "sandbox"}, _KEY)
+"""The fee by the connector that tenants use: computed defaults, parcels, fourteen parts of the fee, six rules more."""
 
 
 class Instant:

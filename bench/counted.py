@@ -26,6 +26,7 @@ from typing import Any, Final
 import uvloop
 
 from bench.contestants.job import Call
+from bench.jobs import products
 from engine.bootstrap import open_engine
 from engine.locations import schemas_dir
 from engine.model import Command, Connection, Execution, Request, Response
@@ -53,21 +54,7 @@ _PARCEL: Final[Mapping[str, Any]] = {
     "insuranceValue": 500000,
 }
 _FEE: Final = {"code": 200, "message": "Success", "data": {"total": 36300, **dict.fromkeys("abcdefghijklmnop", 0)}}
-_PRODUCTS: Final = {
-    "code": 200,
-    "items": [
-        {
-            "id": f"{100000 + n}",
-            "sku": f"TEA-{n:05}",
-            "title": f"Trà sen Tây Hồ, hộp số {n}",
-            "price": {"amount": 125000 + n, "currency": "VND"},
-            "stock": n % 90,
-            "status": "active",
-            "updated_at": "2026-01-01T08:00:00Z",
-        }
-        for n in range(600)
-    ],
-}
+_PRODUCTS: Final = {"code": 200, "items": products(600)}
 """About 100 kB."""
 
 

@@ -19,12 +19,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import kinds, peers, scale, serving, stages
+from bench import kinds, peers, scale, serving, stages, transports
 from bench.measure import MIN_ROUNDS
 from bench.rows import Row
 from bench.table import LATEST
 
-_ROWS: Mapping[str, Callable[..., Iterable[Row]]] = {"kinds": kinds.rows, "serving": serving.rows, "scale": scale.rows}
+_ROWS: Mapping[str, Callable[..., Iterable[Row]]] = {
+    "kinds": kinds.rows,
+    "transports": transports.rows,
+    "serving": serving.rows,
+    "scale": scale.rows,
+}
 PARTS = ("peers", *_ROWS, "profile")
 _OWN = ("httptools", "orjson", "jsonschema-rs", "uvloop", "starlette", "uvicorn")
 
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found["lines"] = [asdict(line) for line in lines]
     found["rows"] = [row for part in _ROWS for row in _rows(part, wanted, before, options.rounds, options.scale)]
     if "profile" in wanted:
-        found["profile"] = stages.shares()
+        found["profile"] = stages.profile()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"written to {file}; `python -m bench.table` makes the tables of it")

@@ -152,9 +152,9 @@ SIGNED = Job("signed", "POST", "/v2/gateway/api/create", {}, _payment, _paid, _c
 # ---------------------------------------------------------------- a list: long answers
 
 
-def _listing(name: str, rows: int) -> Job:
-    """`rows` products of about 178 bytes each."""
-    products = [
+def products(rows: int) -> list[dict[str, Any]]:
+    """As the provider lists them, about 178 bytes each."""
+    return [
         {
             "id": f"{100000 + n}",
             "sku": f"TEA-{n:05}",
@@ -166,12 +166,15 @@ def _listing(name: str, rows: int) -> Job:
         }
         for n in range(rows)
     ]
-    answer = _compact({"code": 200, "items": products})
+
+
+def _listing(name: str, rows: int) -> Job:
+    answer = _compact({"code": 200, "items": products(rows)})
     return Job(name, "GET", "/v2/products", FEE.headers, lambda: None, _products, answer)
 
 
 def _products(answer: Mapping[str, Any]) -> object:
-    products = [
+    found = [
         {
             "productId": item["id"],
             "sku": item["sku"],
@@ -183,7 +186,7 @@ def _products(answer: Mapping[str, Any]) -> object:
         }
         for item in answer["items"]
     ]
-    return {"products": products}
+    return {"products": found}
 
 
 SHORT, LONG = _listing("short list", 12), _listing("long list", 600)

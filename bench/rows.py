@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from bench.measure import MIN_ROUNDS, Comparison
 
@@ -17,6 +17,27 @@ class Target:
     must: float | None = None
     goal: float | None = None
     moonshot: float | None = None
+
+    def reached(self, ratio: float | None) -> str:
+        """`moonshot`, `goal`, `must`, `missed`, or nothing where nothing was set."""
+        if ratio is None or self.must is None:
+            return ""
+        for name, limit in (("moonshot", self.moonshot), ("goal", self.goal), ("must", self.must)):
+            if limit is not None and ratio <= limit:
+                return name
+        return "missed"
+
+
+WIDTHS: Final[Mapping[int, tuple[str, Target]]] = {
+    1: ("one after the other", Target(must=1.0, goal=0.5, moonshot=0.25)),
+    32: ("32 in flight", Target(must=2.0, goal=1.2, moonshot=1.0)),
+}
+"""Calls under way; how near the engine is to come to what a developer would write by hand."""
+
+
+def sized(calls: int, scale: float) -> int:
+    """How many calls a turn has."""
+    return max(round(calls * scale), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +85,7 @@ class Row:
 
     @property
     def reached(self) -> str:
-        """`moonshot`, `goal`, `must`, `missed`, or nothing where nothing was set."""
-        if self.ratio is None or self.must is None:
-            return ""
-        for name, limit in (("moonshot", self.moonshot), ("goal", self.goal), ("must", self.must)):
-            if limit is not None and self.ratio <= limit:
-                return name
-        return "missed"
+        return Target(self.must, self.goal, self.moonshot).reached(self.ratio)
 
     @property
     def line(self) -> str:

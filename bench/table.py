@@ -1,6 +1,6 @@
 """The results of `make bench` as tables: `python -m bench.table` writes them into README.md and docs/performance.md.
 
-They stand between `<!-- bench -->` and `<!-- /bench -->` there, and come from `bench/results/latest.json` alone.
+The tables stand between `<!-- bench -->` and `<!-- /bench -->` there, and come from `bench/results/latest.json` alone.
 """
 
 from __future__ import annotations
@@ -13,27 +13,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.peers import NAMES
-from bench.rows import Row
+from bench.picture import KINDS, PICTURE, drawn
+from bench.rows import WIDTHS, Row
+from bench.transports import AREA, matrix
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LATEST: Final = ROOT / "bench" / "results" / "latest.json"
 README: Final = ROOT / "README.md"
 PAGE: Final = ROOT / "docs" / "performance.md"
 _PLACE: Final = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
-_WIDTHS: Final[Mapping[int, tuple[str, Mapping[str, float]]]] = {
-    1: ("one after the other", {"moonshot": 0.25, "goal": 0.5, "must": 1.0}),
-    32: ("32 in flight", {"moonshot": 1.0, "goal": 1.2, "must": 2.0}),
-}
 
 
 def readme(found: Mapping[str, Any]) -> str:
     """CPU per call beside every peer, at both widths, and the rows that have a target; short, for who reads on."""
     names = [line["name"] for line in _by_ratio(found["lines"], 1)]
     peers = [["CPU per call", *map(_label, names)], ["---", *(["---:"] * len(names))]]
-    for width, (text, limits) in _WIDTHS.items():
+    for width, (text, target) in WIDTHS.items():
         lines = _by_ratio(found["lines"], width)
         cells = [_ratio(line) if (line := _named(lines, name)) else "1" for name in names]
-        peers.append([f"{text} (must {limits['must']:g}, goal {limits['goal']:g})", *cells])
+        peers.append([f"{text} (must {target.must:g}, goal {target.goal:g})", *cells])
     rows = [row for row in map(Row.from_json, found["rows"]) if row.must is not None and _is_telling(row)]
     others = [
         ["", *(_SHORT.get(row.area, row.area) + f": {row.name}" for row in rows)],
@@ -60,12 +58,13 @@ def _is_telling(row: Row) -> bool:
 def page(found: Mapping[str, Any]) -> str:
     """Everything that was measured."""
     parts = []
-    for width, (text, _) in _WIDTHS.items():
+    for width, (text, _) in WIDTHS.items():
         parts += [f"### Beside its peers, {text}", "", *_peers(found["lines"], width), ""]
     rows = [Row.from_json(row) for row in found["rows"]]
     for area in dict.fromkeys(row.area for row in rows):
-        parts += [f"### {area}", "", *_rows([row for row in rows if row.area == area]), ""]
-    parts += ["### Where the time of one call goes", "", *_profile(found["profile"]), "", _where(found)]
+        lines = (matrix if area == AREA else _rows)([row for row in rows if row.area == area])
+        parts += [f"### {area}", "", *lines, ""]
+    parts += ["### Where each microsecond of a call goes", "", *_profile(found["profile"]), "", _where(found)]
     return "\n".join(parts) + "\n"
 
 
@@ -95,11 +94,10 @@ def _peers(lines: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 
 def _targets(lines: Sequence[Mapping[str, Any]], width: int) -> str:
-    _, limits = _WIDTHS[width]
+    _, target = WIDTHS[width]
     ours = _named(_by_ratio(lines, width), "engine")
-    reached = next((name for name, limit in limits.items() if ours and ours["ratio"]["median"] <= limit), "none")
-    targets = ", ".join(f"{name} {limit:g}" for name, limit in reversed(list(limits.items())))
-    return f"{targets}. Reached: {reached}."
+    reached = target.reached(ours["ratio"]["median"] if ours else None).replace("missed", "none")
+    return f"must {target.must:g}, goal {target.goal:g}, moonshot {target.moonshot:g}. Reached: {reached}."
 
 
 def _rows(rows: Sequence[Row]) -> list[str]:
@@ -129,8 +127,24 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _profile(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    return ["| stage | share |", "|---|---:|", *(f"| {one['stage']} | {one['share']:.0%} |" for one in stages)]
+def _profile(found: Mapping[str, Any]) -> list[str]:
+    """CPU µs by stage; the last line is the call."""
+    stages = found["stages"]
+    whole = sum(one["us"] for one in stages)
+    rows = [(_stage(one), f"{one['us']:.1f}", f"{one['error']:.1f}", f"{one['us'] / whole:.0%}") for one in stages]
+    counted = f"{found['samples']:,} samples of {found['calls']:,} calls; ± is one standard error."
+    return [
+        f"![CPU of one call by stage](images/{PICTURE.name})",
+        "",
+        *map(_line, (("stage", "µs", "±", "share"), ("---", "---:", "---:", "---:"), *rows)),
+        _line(("**one call over the loopback**", f"{whole:.0f}", "", "")),
+        "",
+        f"{counted} Of the engine's own work the kernel has {found['kernel']:.0f} µs.",
+    ]
+
+
+def _stage(one: Mapping[str, Any]) -> str:
+    return one["stage"] if one["kind"] == "own" else f"{KINDS[one['kind']][0]}: {one['stage']}"
 
 
 def _where(found: Mapping[str, Any]) -> str:
@@ -149,6 +163,7 @@ def main() -> int:
     found = json.loads(LATEST.read_text(encoding="utf-8"))
     for file, table in ((README, readme(found)), (PAGE, page(found))):
         file.write_text(written(file.read_text(encoding="utf-8"), table), encoding="utf-8")
+    PICTURE.write_text(drawn(found["profile"]["stages"]), encoding="utf-8")
     return 0
 
 

@@ -146,7 +146,7 @@ async def test_what_is_measured_is_wired_as_serve_wires_it(tmp_path: Path, monke
 
 def test_calls_of_every_kind_are_measured_to_the_end() -> None:
     rows = list(kinds.rows(rounds=2, scale=0.02))
-    assert len(rows) == 2 + 2 * 4 + 1
+    assert len(rows) == 3 + 2 * 5 + 1
     assert all(row.ratio is not None and row.ratio > 0 for row in rows)
     assert all(Row.from_json(row.as_json()) == row for row in rows)
 
