@@ -38,7 +38,10 @@ NAMES = {
     "airbyte_retriever": "airbyte-cdk, retriever",
     "dlt_client": "dlt, RESTClient",
 }
-_PACKAGES = ("httpx", "aiohttp", "uvloop", "botocore", "fastmcp", "airbyte-cdk", "dlt")
+_PACKAGES = (
+    *("httpx", "aiohttp", "uvloop", "botocore", "fastmcp", "airbyte-cdk", "dlt"),
+    *("httpx2", "httpx-aiohttp", "pyreqwest", "pycurl", "urllib3"),
+)
 _PILOT = 40
 
 

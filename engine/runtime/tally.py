@@ -8,7 +8,7 @@ from engine.errors import CallError
 from engine.frozen import slotted
 from engine.model import Request, Response
 from engine.telemetry import caller
-from engine.telemetry.events import AttemptEvent, CallEvent, Observer
+from engine.telemetry.events import AttemptEvent, CallEvent, Observer, made
 
 if TYPE_CHECKING:
     from engine.catalog import Catalog
@@ -53,28 +53,31 @@ def attempt_ended(
     """`error` None = it counts as a success; `monotonic`: now."""
     tally = call.tally
     if observer is not None:
-        since = call.started if tally.ended is None else tally.ended
-        account, masker = call.account, call.account.masker
-        provider_code = error.provider_code if error else None
-        event = AttemptEvent(
-            call.execution_id,
-            account.connection.tenant_id,
-            account.integration.integration_id,
-            call.action.action_id,
-            account.connection.connection_id,
-            tally.step_id,
-            tally.attempts,
-            call.signs_in,
-            tally.at,
-            (tally.began - since) * 1000,
-            (monotonic - tally.began) * 1000,
-            request.method,
-            masker.text(tally.host),
-            tally.http_status,
-            error.code if error else None,
-            masker.text(provider_code) if provider_code else None,
-            len(request.body),
-            tally.received,
+        since, began = call.started if tally.ended is None else tally.ended, tally.began
+        connection, masker = call.account.connection, call.account.masker
+        provider_code = error.provider_code if error is not None else None
+        event = made(
+            AttemptEvent,
+            (
+                call.execution_id,
+                connection.tenant_id,
+                connection.integration_id,
+                call.action.action_id,
+                connection.connection_id,
+                tally.step_id,
+                tally.attempts,
+                call.signs_in,
+                tally.at,
+                (began - since) * 1000,
+                (monotonic - began) * 1000,
+                request.method,
+                masker.text(tally.host),
+                tally.http_status,
+                error.code if error is not None else None,
+                masker.text(provider_code) if provider_code else None,
+                len(request.body),
+                tally.received,
+            ),
         )
         tally.events = (*tally.events, event)
         observer.attempt(event)
@@ -86,24 +89,35 @@ def call_ended(
 ) -> None:
     """`trail` is masked by now; `action_id` is what the caller asked for, and shown only where it exists."""
     connection, error = trail.connection, trail.error
-    tally = trail.call.tally if trail.call is not None else None
-    integration = catalog.integrations.get(connection.integration_id)
-    is_known = integration is not None and action_id in integration.actions
+    tally = trail.call.tally if trail.call is not None else _NONE
+    is_known = trail.action is not None or _is_known(catalog, connection.integration_id, action_id)
     observer.call(
-        CallEvent(
-            trail.execution_id,
-            connection.tenant_id,
-            connection.integration_id,
-            action_id if is_known else None,
-            connection.connection_id,
-            at,
-            latency_ms,
-            "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error",
-            error.code if error else None,
-            error.provider_code if error else None,
-            tally.http_status if tally else None,
-            tally.events if tally else (),
-            trail.is_test,
-            caller.trace_id(),
+        made(
+            CallEvent,
+            (
+                trail.execution_id,
+                connection.tenant_id,
+                connection.integration_id,
+                action_id if is_known else None,
+                connection.connection_id,
+                at,
+                latency_ms,
+                "success" if error is None else "timeout" if error.code == "TIMEOUT" else "error",
+                error.code if error is not None else None,
+                error.provider_code if error is not None else None,
+                tally.http_status,
+                tally.events,
+                trail.is_test,
+                caller.trace_id(),
+            ),
         )
     )
+
+
+def _is_known(catalog: Catalog, integration_id: str, action_id: str) -> bool:
+    integration = catalog.integrations.get(integration_id)
+    return integration is not None and action_id in integration.actions
+
+
+_NONE = Tally()
+"""Of a call that never began."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NoReturn
 from xml.parsers import expat
 
@@ -30,8 +31,6 @@ _START = (
     "\u200c-\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff"
 )
 _PART = rf"[{_START}][{_START}\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*"
-_NAME = re.compile(rf"{_PART}(:{_PART})?")
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE_ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
@@ -116,14 +115,27 @@ def _scalar(value: Any, name: str) -> str:
         raise XmlError(f"{_shown(name)}: {error}") from None
     if text is None:
         raise XmlError(f"{_shown(name)}: must be text, a number, true, false or null")
-    if _ILLEGAL.search(text):
+    if _illegal().search(text):
         raise XmlError(f"{_shown(name)}: holds a character that XML can't hold")
     return text
 
 
 def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _name().fullmatch(name):
         raise XmlError(f"{_shown(name)} is no XML name")
+
+
+# Compiled when the first document is written: ranges of so many characters take longer than all else of this module.
+
+
+@cache
+def _name() -> re.Pattern[str]:
+    return re.compile(rf"{_PART}(:{_PART})?")
+
+
+@cache
+def _illegal() -> re.Pattern[str]:
+    return re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _shown(name: Any) -> str:

@@ -21,7 +21,9 @@ def remember(headers: Mapping[bytes, bytes]) -> None:
 def trace_id() -> str | None:
     """32 hex digits, or None where the caller sent no `traceparent` or a malformed one."""
     kept = _HEADERS.get()
-    found = _PARENT.fullmatch(kept[0]) if kept is not None else None
+    if kept is None:
+        return None
+    found = _PARENT.fullmatch(kept[0])
     return found[1].decode() if found is not None else None
 
 

@@ -5,14 +5,16 @@ Ids, codes, figures and the upstream's host, and nothing else. No input, output,
 can be in an event: there is no field for one.
 """
 
-from __future__ import annotations
+# No annotations from the future here: those of a tuple are read when it is declared, and as texts each is compiled.
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from engine.model import ExecutionStatus
 
-# Tuples: as immutable as frozen dataclasses, and made in less than half the time. They are made for every call.
+# Tuples: as immutable as frozen dataclasses, and made in less than half the time; by `made` in half of that, for what
+# is made for every call. It takes all fields in their order.
+made: Final = tuple.__new__
 
 
 class AttemptEvent(NamedTuple):
@@ -128,14 +130,16 @@ class Fan:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = tuple(observers)
+        self._attempts = tuple(observer.attempt for observer in observers)
+        self._calls = tuple(observer.call for observer in observers)
 
     def attempt(self, event: AttemptEvent) -> None:
-        for observer in self.observers:
-            observer.attempt(event)
+        for tell in self._attempts:
+            tell(event)
 
     def call(self, event: CallEvent) -> None:
-        for observer in self.observers:
-            observer.call(event)
+        for tell in self._calls:
+            tell(event)
 
     def message(self, event: MessageEvent) -> None:
         for observer in self.observers:

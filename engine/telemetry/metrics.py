@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from engine.telemetry import prometheus
 from engine.telemetry.events import AttemptEvent, CallEvent, DeliveryEvent, MessageEvent
@@ -41,29 +41,32 @@ class Histogram:
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds
 
+    def add(self, other: Histogram) -> None:
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
 
 class Metrics:
-    """An observer that counts. All on the event loop, so nothing is locked."""
+    """An observer that counts. All on the event loop, so nothing is locked.
+
+    Calls and attempts are noted once each, by what the event says; a scrape makes every family of these notes.
+    """
 
     def __init__(self) -> None:
-        self.calls: dict[Labels, int] = defaultdict(int)
-        self.attempts: dict[Labels, int] = defaultdict(int)
+        self.calls: dict[tuple[str, str | None, str | None], Histogram] = defaultdict(Histogram)
+        self.attempts: dict[tuple[str, int | None], Histogram] = defaultdict(Histogram)
         self.rejected: dict[Labels, int] = defaultdict(int)
         self.messages: dict[Labels, int] = defaultdict(int)
         self.deliveries: dict[Labels, int] = defaultdict(int)
         self.delivery_lag: dict[str, Histogram] = defaultdict(Histogram)
-        self.call_seconds: dict[str, Histogram] = defaultdict(Histogram)
-        self.upstream_seconds: dict[str, Histogram] = defaultdict(Histogram)
 
     def attempt(self, event: AttemptEvent) -> None:
-        status = event.http_status
-        self.attempts[event.integration_id, f"{status // 100}xx" if status is not None else "none"] += 1
-        self.upstream_seconds[event.integration_id].note(event.latency_ms / 1000)
+        self.attempts[event.integration_id, event.http_status].note(event.latency_ms / 1000)
 
     def call(self, event: CallEvent) -> None:
-        self.calls[event.integration_id, event.action_id or "", event.error_code or "OK"] += 1
-        self.call_seconds[event.integration_id].note(event.latency_ms / 1000)
-        if event.refused_by_limit:
+        code = event.error_code
+        self.calls[event.integration_id, event.action_id, code].note(event.latency_ms / 1000)
+        if code is not None and event.refused_by_limit:
             self.rejected[event.integration_id,] += 1
 
     def message(self, event: MessageEvent) -> None:
@@ -76,19 +79,22 @@ class Metrics:
 
     def text(self, open_circuits: Mapping[str, int] | None) -> str:
         """Prometheus text 0.0.4. `open_circuits`: how many by integration; None = the store can't be asked."""
+        calls = [((one, action or "", code or "OK"), noted) for (one, action, code), noted in self.calls.items()]
+        attempts = [((one, _class_of(status)), noted) for (one, status), noted in self.attempts.items()]
         families = [
             prometheus.counter(
-                "integrations_calls_total", "Calls by outcome.", ("integration", "action", "code"), self.calls
+                "integrations_calls_total", "Calls by outcome.", ("integration", "action", "code"), _counted(calls)
             ),
             prometheus.histogram(
-                "integrations_call_seconds", "Calls from the command to the answer.", BUCKETS, self.call_seconds
+                "integrations_call_seconds", "Calls from the command to the answer.", BUCKETS, _timed(calls)
             ),
             prometheus.counter(
-                "integrations_attempts_total", "Requests to providers.", ("integration", "http_class"), self.attempts
+                "integrations_attempts_total",
+                "Requests to providers.",
+                ("integration", "http_class"),
+                _counted(attempts),
             ),
-            prometheus.histogram(
-                "integrations_upstream_seconds", "Requests to providers.", BUCKETS, self.upstream_seconds
-            ),
+            prometheus.histogram("integrations_upstream_seconds", "Requests to providers.", BUCKETS, _timed(attempts)),
             prometheus.counter(
                 "integrations_rejected_by_limit_total", "Calls refused by a limit.", ("integration",), self.rejected
             ),
@@ -117,3 +123,23 @@ class Metrics:
                 prometheus.gauge("integrations_circuits_open", "Hosts not called for now.", ("integration",), counts)
             )
         return "".join(families)
+
+
+def _class_of(status: int | None) -> str:
+    return f"{status // 100}xx" if status is not None else "none"
+
+
+def _counted(noted: Iterable[tuple[Labels, Histogram]]) -> Mapping[Labels, int]:
+    """How many there were by labels."""
+    found: dict[Labels, int] = defaultdict(int)
+    for labels, one in noted:
+        found[labels] += sum(one.counts)
+    return found
+
+
+def _timed(noted: Iterable[tuple[Labels, Histogram]]) -> Mapping[str, Histogram]:
+    """How long they took by integration, which is the first of the labels."""
+    found: dict[str, Histogram] = defaultdict(Histogram)
+    for (integration, *_), one in noted:
+        found[integration].add(one)
+    return found

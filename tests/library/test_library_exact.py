@@ -65,7 +65,7 @@ def test_long_texts_are_read_as_short_ones_are(raw):
 @pytest.mark.parametrize("leaf", ["1", "1.5"])
 def test_long_texts_may_be_nested_as_deep_as_short_ones(leaf):
     def nested(levels: int) -> str:
-        return "[" * levels + leaf + "]" * levels + " " * exact._SHORT
+        return f"{'[' * levels}{leaf}{']' * levels}{' ' * exact._SHORT}"
 
     assert exact.loads(nested(exact.MAX_DEPTH)) is not None
     with pytest.raises(ValueError, match="levels"):

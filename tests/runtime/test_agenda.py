@@ -39,6 +39,9 @@ class Breaking:
     async def get(self, key: str) -> Record | None:
         return await self._state.get(key)
 
+    def lacks(self, *keys: str) -> bool:
+        return self._state.lacks(*keys)
+
     async def put(self, key: str, value: bytes, **more: Any) -> int | None:
         self._write()
         return await self._state.put(key, value, **more)

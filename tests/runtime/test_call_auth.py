@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ async def test_two_accounts_keep_headers_of_their_own(tmp_path: Path) -> None:
         chosen = choose(account)
         for _ in range(2):
             for one in (account, changed):
-                kept = steady_headers(one, chosen, lambda one=one: secret_scope(one))
+                kept = steady_headers(one, chosen, partial(secret_scope, one))
                 assert kept == {"Token": one.credentials["apiKey"]}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.circuits import OpenCircuit, open_circuits, waiting_connections
+from engine.telemetry.events import AttemptEvent, CallEvent
 from tests.runtime.test_call_token import Provider
 from tests.support.scene import START, Scene, Stillstand, replies, running
 from tests.support.specs import HOST, PASSWORD, action, fields, login_spec, spec, whole
@@ -31,6 +32,26 @@ async def test_a_call_that_succeeds_is_one_attempt_and_one_call(tmp_path: Path) 
     assert call.attempts == (one,)
     assert (call.status, call.error_code, call.http_status, call.is_test) == ("success", None, 200, False)
     assert (call.at, call.latency_ms) == (START, done.latency_ms)
+
+
+async def test_each_field_of_an_event_holds_what_its_name_says(tmp_path: Path) -> None:
+    diary, clock = Diary(), Stillstand()
+    made = spec(action("book", "write"), answer={"code": "body.code"})
+    async with running(tmp_path, made, replies({"code": "E17"}, 422), clock=clock, observer=diary) as scene:
+        failed = await scene.call("book")
+    (one,), (call,) = diary.attempts, diary.calls
+    ids = {
+        "execution_id": failed.execution_id,
+        "tenant_id": scene.connection.tenant_id,
+        "integration_id": "acme-shipping",
+        "action_id": "book",
+        "connection_id": scene.connection.connection_id,
+    }
+    said = {"http_status": 422, "error_code": "INVALID_INPUT", "provider_code": "E17", "at": START, "latency_ms": 0}
+    figures = {"number": 1, "signs_in": False, "waited_ms": 0, "sent_bytes": one.sent_bytes, "received_bytes": 15}
+    assert one._asdict() == ids | said | figures | {"step_id": "request", "method": one.method, "host": HOST}
+    assert call._asdict() == ids | said | {"status": "error", "attempts": (one,), "is_test": False, "trace_id": None}
+    assert (type(one), type(call)) == (AttemptEvent, CallEvent)
 
 
 async def test_each_retry_is_an_attempt_that_says_how_long_it_waited(tmp_path: Path) -> None:

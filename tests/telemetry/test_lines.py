@@ -9,15 +9,19 @@ import logging
 import logging.config
 import os
 import urllib.parse
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from engine.cli.log_lines import LineWriter, calls_logged_to
+from engine.telemetry import lines
 from engine.telemetry.events import Fan
 from engine.telemetry.lines import LOGGER, JsonLines, line_of
 from engine.telemetry.metrics import Metrics
@@ -80,6 +84,72 @@ def test_a_line_is_one_json_object_and_what_is_unknown_is_left_out() -> None:
         "latencyMs": 20.0,
         "lagMs": 45.0,
     }
+
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('%"\\\n'), max_size=8)
+_STATUSES = st.none() | st.integers(100, 599)
+_CODES = {"error_code": st.none() | st.just("TIMEOUT"), "provider_code": st.none() | _TEXTS}
+_IDS = dict.fromkeys(("tenant_id", "integration_id", "action_id", "connection_id"), _TEXTS)
+_MS = st.floats(0, 1e9)
+_AT = st.floats(1e9, 4e9) | st.integers(10**9, 4 * 10**9).map(float) | st.just(1_777_600_000.9999998)
+
+
+def _time_of(at: float) -> str:
+    return str(datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()) + "Z"
+
+
+def _known(**members: Any) -> str:
+    """As the standard library writes what is known."""
+    kept = {name: value for name, value in members.items() if value is not None}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def _same(line: str, **members: Any) -> bool:
+    """The same members with the same values in the same order."""
+    return list(json.loads(line).items()) == list(json.loads(_known(**members)).items())
+
+
+@given(
+    st.fixed_dictionaries(
+        {**_IDS, **_CODES, "step_id": _TEXTS, "host": _TEXTS, "at": _AT, "waited_ms": _MS, "latency_ms": _MS}
+        | {"http_status": _STATUSES, "signs_in": st.booleans(), "number": st.integers(1, 9)}
+        | {"sent_bytes": st.integers(0, 2**40), "received_bytes": st.integers(0, 2**40)}
+    )
+)
+def test_a_line_of_an_attempt_holds_every_field_in_its_place(given_fields: dict[str, Any]) -> None:
+    one = attempt(**given_fields)
+    assert _same(
+        line_of(one), event="attempt", time=_time_of(one.at), executionId=one.execution_id, tenantId=one.tenant_id,
+        integrationId=one.integration_id, actionId=one.action_id, connectionId=one.connection_id, step=one.step_id,
+        attempt=one.number, method=one.method, host=one.host, waitedMs=round(one.waited_ms, 1),
+        latencyMs=round(one.latency_ms, 1), sentBytes=one.sent_bytes, receivedBytes=one.received_bytes,
+        signsIn=one.signs_in or None, httpStatus=one.http_status, errorCode=one.error_code,
+        providerCode=one.provider_code,
+    )  # fmt: skip
+
+
+@given(
+    st.fixed_dictionaries(
+        {**_IDS, **_CODES, "action_id": st.none() | _TEXTS, "at": _AT, "latency_ms": st.integers(0, 2**40)}
+        | {"http_status": _STATUSES, "is_test": st.booleans(), "status": st.sampled_from(["success", "timeout"])}
+        | {"trace_id": st.none() | st.just("0af7651916cd43dd8448eb211c80319c")}
+    ),
+    st.integers(0, 3),
+)
+def test_a_line_of_a_call_holds_every_field_in_its_place(given_fields: dict[str, Any], attempts: int) -> None:
+    one = call(*[attempt()] * attempts, **given_fields)
+    assert _same(
+        line_of(one), event="call", time=_time_of(one.at), executionId=one.execution_id, tenantId=one.tenant_id,
+        integrationId=one.integration_id, connectionId=one.connection_id, status=one.status, latencyMs=one.latency_ms,
+        attempts=attempts, actionId=one.action_id, isTest=one.is_test or None, httpStatus=one.http_status,
+        traceId=one.trace_id, errorCode=one.error_code, providerCode=one.provider_code,
+    )  # fmt: skip
+
+
+def test_what_is_kept_of_lines_does_not_grow_with_the_number_of_connections() -> None:
+    made = [line_of(attempt(connection_id=f"connection-{number}")) for number in (*range(2500), 0)]
+    assert [json.loads(line)["connectionId"] for line in made] == [f"connection-{n}" for n in (*range(2500), 0)]
+    assert 0 < len(lines._ATTEMPTS) <= 1000
 
 
 async def test_lines_come_in_the_order_of_the_events_and_none_is_lost_at_the_end(tmp_path: Path) -> None:
