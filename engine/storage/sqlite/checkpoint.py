@@ -41,15 +41,19 @@ class Checkpointer:
             self._thread.join()
 
     def _serve(self) -> None:
+        connection: sqlite3.Connection | None = None
         while not self._closing:
             self._nudged.wait()
             self._nudged.clear()
             if self._is_large():
                 try:
-                    self._checkpoint()
+                    connection = connection or connect(self._path, _PATIENCE_SECONDS)
+                    _checkpoint(connection)
                 except sqlite3.Error:
                     # Full disk, locked: the WAL stays and is complete; writers meet the error themselves.
                     continue
+        if connection is not None:
+            connection.close()
 
     def _is_large(self) -> bool:
         try:
@@ -57,11 +61,8 @@ class Checkpointer:
         except OSError:
             return False
 
-    def _checkpoint(self) -> None:
-        connection = connect(self._path, _PATIENCE_SECONDS)
-        try:
-            # Most of it beside the writers; then the rest, which stops them for a moment, so that the WAL starts anew.
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        finally:
-            connection.close()
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    # Most of it beside the writers; then the rest, which stops them for a moment, so that the WAL starts anew.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()

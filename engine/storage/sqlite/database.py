@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from engine.storage.sqlite.checkpoint import Checkpointer
+from engine.storage.sqlite.checkpoint import LARGEST_WAL, Checkpointer
 from engine.storage.sqlite.connect import PATIENCE_SECONDS, connect, transact
 from engine.storage.sqlite.faults import is_busy, translated
 from engine.storage.sqlite.worker import Worker, Write
@@ -25,9 +25,11 @@ from engine.storage.sqlite.worker import Worker, Write
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-# A change writes some 7 pages, so these are 4 MB of WAL.
-_WRITES_PER_NUDGE: Final = 150
-_BYTES_PER_WRITE: Final = 28 * 1024
+_PAGE: Final = 4096
+_PAGES_PER_NUDGE: Final = LARGEST_WAL // _PAGE
+_BYTES_PER_ROW: Final = 300
+_PAGES_PER_CHANGE: Final = 7
+"""Of a table with its indexes."""
 _REMOVED_TOGETHER: Final = 250
 
 
@@ -38,11 +40,12 @@ class Database:
         self.now = now
         self._path = path
         self._inline = inline
+        self._one_by_one = inline.cursor()  # one that is kept: to make one costs as much as to bind a few values
         self._worker = Worker(path)
         self._checkpointer = Checkpointer(path)
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
-        self._writes = 0
+        self._pages = 0
 
     async def read(self, sql: str, values: Sequence[Any]) -> list[Row]:
         """Rows of a short query, on the loop."""
@@ -89,7 +92,7 @@ class Database:
             if not is_busy(error):
                 raise translated(error) from error
         else:
-            self._count(1)
+            self._count(_PAGES_PER_CHANGE)
             return result
         return await asyncio.wrap_future(self.submit(write, durable=False))
 
@@ -97,18 +100,21 @@ class Database:
         """A change, beside the loop. Survives power loss."""
         return await asyncio.wrap_future(self.submit(write, durable=True))
 
-    def write_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> bool:
-        """Write the rows in one transaction, on the loop; False when the lock is taken and nothing was written."""
+    def insert(self, sql: str, rows: Sequence[Row], size: int) -> bool:
+        """Add rows to a table without an index, in one transaction, on the loop. `size`: bytes of what is long in them.
+
+        False when the lock is taken and nothing was written. Raises `sqlite3.Error`.
+        """
         try:
             if len(rows) == 1:
-                self._inline.execute(sql, rows[0])
+                self._one_by_one.execute(sql, rows[0])
             else:
                 transact(self._inline, lambda connection: connection.executemany(sql, rows))
         except sqlite3.Error as error:
             if is_busy(error):
                 return False
             raise
-        self._count(len(rows))
+        self._count(1 + (len(rows) * _BYTES_PER_ROW + size) // _PAGE)
         return True
 
     async def remove_in_steps(self, sql: str, before: float, most: int) -> int:
@@ -124,7 +130,7 @@ class Database:
 
     def submit(self, write: Write[T], *, durable: bool, size: int = 0) -> Future[T]:
         """A change of about `size` bytes, beside the loop. Raises `StorageUnavailable` when closed."""
-        self._count(1 + size // _BYTES_PER_WRITE)
+        self._count(_PAGES_PER_CHANGE + size // _PAGE)
         return self._worker.submit(write, durable=durable)
 
     def close(self) -> None:
@@ -136,10 +142,10 @@ class Database:
                 self._reader.close()
         self._inline.close()
 
-    def _count(self, writes: int) -> None:
-        self._writes += writes
-        if self._writes >= _WRITES_PER_NUDGE:
-            self._writes = 0
+    def _count(self, pages: int) -> None:
+        self._pages += pages
+        if self._pages >= _PAGES_PER_NUDGE:
+            self._pages = 0
             self._checkpointer.nudge()
 
 

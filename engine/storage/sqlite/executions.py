@@ -1,8 +1,9 @@
 """The `Executions` port on SQLite.
 
-`append` collects the rows of one turn of the event loop and commits them together: a sole caller waits for one turn,
-a hundred callers share one commit. Rows come into `intake`, which has no index, and are moved into the indexed log
-in batches; a list or a look-up reads both.
+`append` collects the rows of one turn of the event loop and commits them together: a hundred callers share one commit.
+A row that had no company tells that the next ones will have none either: they are written at once, and every sixteenth
+waits for a turn again to see. Rows come into `intake`, which has no index, and are moved into the indexed log in
+batches; a list or a look-up reads both.
 """
 
 from __future__ import annotations
@@ -30,60 +31,93 @@ _GET: Final = " UNION ALL ".join(
     for table in ("executions", "intake")
 )
 _EXPIRE: Final = "DELETE FROM executions WHERE rowid IN (SELECT rowid FROM executions WHERE created_at < ? LIMIT ?)"
-_LAST: Final = "SELECT max(rowid) FROM intake"
-_MOVE: Final = f"INSERT OR IGNORE INTO executions ({_COLUMNS}) SELECT {_COLUMNS} FROM intake WHERE rowid <= ?"  # noqa: S608
-_MOVED: Final = "DELETE FROM intake WHERE rowid <= ?"
+_MOVE: Final = f"INSERT OR IGNORE INTO executions ({_COLUMNS}) SELECT {_COLUMNS} FROM intake"  # noqa: S608 - constants
+_MOVED: Final = "DELETE FROM intake"  # without a condition SQLite drops whole pages
 _BATCH: Final = 250
 _STATUSES: Final[tuple[str, ...]] = ExecutionStatus.__args__  # type: ignore[attr-defined]
 _LARGE: Final = 256 * 1024
+_BESIDE: Final = 800
+"""Bytes that a row takes in the log beside its JSON, with its places in the indexes."""
+_ALONE: Final = 15
+"""So many rows are written at once after one that had no company."""
+
+# For None and for bytes Python's sqlite3 looks for an adapter first, at eight times the price of another value.
+# It takes a bytearray as it is; and a NaN, for which SQLite, which has none, stores NULL.
+_NULL: Final = float("nan")
 
 
-class _Waiting:
-    """A row, and how it went once that is known."""
+class _Turn:
+    """The rows of one turn of the event loop (`size`: bytes of JSON), and how each went once that is known."""
 
-    __slots__ = ("done", "error", "is_settled", "row")
+    __slots__ = ("callers", "errors", "rows", "size", "unsettled")
 
-    def __init__(self, row: Row) -> None:
-        self.row = row
-        self.is_settled = False
-        self.error: Exception | None = None
-        self.done: asyncio.Future[None] | None = None
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.size = 0
+        self.unsettled = 0
+        self.errors: dict[int, Exception] = {}
+        self.callers: list[asyncio.Future[None]] = []
 
-    def finish(self, error: Exception | None) -> None:
-        self.is_settled, self.error = True, error
-        if self.done is not None and not self.done.done():  # done: the caller was cancelled
-            self.done.set_result(None)
+    def settle(self, numbers: Sequence[int], error: Exception | None) -> None:
+        """Those rows are in the file, or went wrong."""
+        self.unsettled -= len(numbers)
+        if error is not None:
+            self.errors.update(dict.fromkeys(numbers, error))
+        if not self.unsettled:
+            for caller in self.callers:
+                if not caller.done():  # done: it was cancelled
+                    caller.set_result(None)
 
     async def settled(self) -> None:
-        """Raises what went wrong."""
-        if not self.is_settled:
-            self.done = asyncio.get_running_loop().create_future()
-            await self.done
-        if self.error is not None:
-            raise self.error
+        """Waits for all of them."""
+        caller = asyncio.get_running_loop().create_future()
+        self.callers.append(caller)
+        await caller
 
 
 class SqliteExecutions:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[_Waiting] = []
-        self._bytes = 0
+        self._turn = _Turn()
         self._unmoved = 0
+        self._unmoved_size = 0
+        self._alone = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def append(self, execution: Execution) -> None:
+        row = _values(execution)
+        size = len(execution.input) + len(execution.output or b"")
+        if not self._alone or size > _LARGE or not self._is_written(row, size):
+            await self._append_together(row, size)
+
+    def _is_written(self, row: Row, size: int) -> bool:
+        """Write it by itself, now; False when the lock is taken. Raises what went wrong."""
+        try:
+            done = self._database.insert(_INSERT, (row,), size)
+        except sqlite3.Error as error:
+            raise _meaning(error) from error
+        if done:
+            self._alone -= 1
+            self._moves_soon(1, size)
+        return done
+
+    async def _append_together(self, row: Row, size: int) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # rows of a loop that is gone have no caller any more
-            self._loop, self._waiting, self._bytes = loop, [], 0
-        together, mine = self._waiting, _Waiting(_values(execution))
-        together.append(mine)
-        self._bytes += len(execution.input) + len(execution.output or b"")
+            self._loop, self._turn = loop, _Turn()
+        turn, number = self._turn, len(self._turn.rows)
+        turn.rows.append(row)
+        turn.size += size
+        turn.unsettled += 1
         try:
             await asyncio.sleep(0)  # whoever comes in this turn of the loop is written with it
         finally:  # also for one that is cancelled: what was done stands in the log
-            if together is self._waiting:
+            if turn is self._turn:
                 self._flush()
-        await mine.settled()
+        if turn.unsettled:
+            await turn.settled()
+        if number in turn.errors:
+            raise turn.errors[number]
 
     async def get(self, tenant_id: str, execution_id: str) -> Execution | None:
         rows = await self._database.read(_GET, (execution_id, tenant_id, execution_id, tenant_id))
@@ -97,63 +131,62 @@ class SqliteExecutions:
         await asyncio.wrap_future(self._database.submit(_move_rows, durable=False))
         return await self._database.remove_in_steps(_EXPIRE, before, batch)
 
-    def _moves_soon(self, rows: int) -> None:
+    def _moves_soon(self, rows: int, size: int) -> None:
         self._unmoved += rows
+        self._unmoved_size += rows * _BESIDE + size
         if self._unmoved >= _BATCH:
-            self._unmoved = 0
             # What fails here stays in the intake, where it is read all the same, until the next batch.
-            self._database.submit(_move_rows, durable=False)
+            self._database.submit(_move_rows, durable=False, size=self._unmoved_size)
+            self._unmoved = self._unmoved_size = 0
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        size, self._bytes = self._bytes, 0
-        if size > _LARGE:
-            self._hand_over(waiting, size)
+        turn, self._turn = self._turn, _Turn()
+        self._alone = _ALONE if len(turn.rows) == 1 else 0
+        everything = range(len(turn.rows))
+        if turn.size > _LARGE:
+            self._hand_over(turn, everything)
         else:
-            self._write(waiting)
+            self._write(turn, everything)
 
-    def _write(self, waiting: Sequence[_Waiting]) -> None:
+    def _write(self, turn: _Turn, numbers: Sequence[int]) -> None:
         try:
-            if not self._database.write_many(_INSERT, [each.row for each in waiting]):
-                return self._hand_over(waiting)
+            if not self._database.insert(_INSERT, [turn.rows[number] for number in numbers], turn.size):
+                return self._hand_over(turn, numbers)
         except Exception as error:  # noqa: BLE001 - also a value that SQLite can't hold: no caller may be left waiting
-            self._settle(waiting, _meaning(error))
+            self._settle(turn, numbers, _meaning(error))
         else:
-            self._settle(waiting, None)
-            self._moves_soon(len(waiting))
+            turn.settle(numbers, None)
+            self._moves_soon(len(numbers), turn.size)
 
-    def _hand_over(self, waiting: Sequence[_Waiting], size: int = 0) -> None:
+    def _hand_over(self, turn: _Turn, numbers: Sequence[int]) -> None:
         """To the worker, which waits for locks and for large writes."""
-        rows = [each.row for each in waiting]
+        rows = [turn.rows[number] for number in numbers]
 
         def insert(db: sqlite3.Connection) -> None:
             db.executemany(_INSERT, rows)
 
         def settle(future: Future[None]) -> None:
             error = future.exception()
-            loop.call_soon_threadsafe(self._settle, waiting, _meaning(error) if error else None)
+            loop.call_soon_threadsafe(self._settle, turn, numbers, _meaning(error) if error else None)
 
         loop = asyncio.get_running_loop()
         try:
-            self._database.submit(insert, durable=False, size=size).add_done_callback(settle)
+            self._database.submit(insert, durable=False, size=turn.size).add_done_callback(settle)
         except StorageUnavailable as error:  # closed
-            for each in waiting:
-                each.finish(error)
+            turn.settle(numbers, error)
 
-    def _settle(self, waiting: Sequence[_Waiting], error: Exception | None) -> None:
-        if error is not None and len(waiting) > 1:
-            for each in waiting:  # one of them is at fault: alone, only that one fails
-                self._write([each])
-            return
-        for each in waiting:
-            each.finish(error)
+    def _settle(self, turn: _Turn, numbers: Sequence[int], error: Exception | None) -> None:
+        if error is not None and len(numbers) > 1:
+            for number in numbers:  # one of them is at fault: alone, only that one fails
+                self._write(turn, [number])
+        else:
+            turn.settle(numbers, error)
 
 
 def _move_rows(db: sqlite3.Connection) -> None:
-    (last,) = db.execute(_LAST).fetchone()
-    if last is not None:
-        db.execute(_MOVE, (last,))
-        db.execute(_MOVED, (last,))
+    # In a transaction that writes: nobody can add a row between the two.
+    db.execute(_MOVE)
+    db.execute(_MOVED)
 
 
 def listing(query: ExecutionQuery) -> tuple[str, list[Any]]:
@@ -204,20 +237,20 @@ def _values(execution: Execution) -> Row:
     return (
         execution.execution_id,
         execution.tenant_id,
-        execution.connection_id,
-        execution.integration_id,
+        _NULL if execution.connection_id is None else execution.connection_id,
+        _NULL if execution.integration_id is None else execution.integration_id,
         execution.action_id,
-        execution.input,
-        execution.output,
+        bytearray(execution.input),
+        _NULL if execution.output is None else bytearray(execution.output),
         execution.status,
-        execution.error_code,
-        execution.error_message,
+        _NULL if execution.error_code is None else execution.error_code,
+        _NULL if execution.error_message is None else execution.error_message,
         execution.latency_ms,
-        execution.caller_service,
-        execution.caller_ref,
+        _NULL if execution.caller_service is None else execution.caller_service,
+        _NULL if execution.caller_ref is None else execution.caller_ref,
         execution.created_at,
-        execution.provider_code,
-        execution.http_status,
+        _NULL if execution.provider_code is None else execution.provider_code,
+        _NULL if execution.http_status is None else execution.http_status,
         execution.attempts,
-        execution.error_details,
+        _NULL if execution.error_details is None else bytearray(execution.error_details),
     )
