@@ -1,6 +1,6 @@
 """The expressions of templates as closures.
 
-Jinja2 parses them, evaluation is ours, because the language differs from Jinja's where it matters:
+Their grammar is that of Jinja2, evaluation is ours, because the language differs from Jinja's where it matters:
 
 - names resolve as keys only (`input.items` is a key, never a method), so there is nothing to sandbox;
 - absence is contagious: an expression that touches an absent value is absent, `default` alone ends it;
@@ -16,20 +16,18 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import nodes
-
-from engine.compiled.expressions import Part, fractions, is_sure, parse, plain_path, words_of
+from engine.compiled import nodes
+from engine.compiled.expressions import is_sure, parse, plain_path
 from engine.compiled.fault import EvaluationError, Fault, Path
 from engine.compiled.names import TABLE_FUNCTIONS, Names
+from engine.compiled.parts import Part
+from engine.compiled.values import COMPARE, INPUTS, Evaluate, constant, path_reader, spelled, step_into
 from engine.compiled.words import Span, Words
 from engine.library.absent import ABSENT
-from engine.library.function import Function, LibraryError, text_of
-from engine.library.lists import identity
+from engine.library.function import Function, LibraryError
 from engine.library.numbers import add, div, mul, sub
 from engine.library.tables import Table
 from engine.library.text import matching
-
-Evaluate = Callable[[Any], Any]
 
 
 def compile_expression(part: Part, names: Names) -> tuple[Evaluate, tuple[str, ...]]:
@@ -39,6 +37,8 @@ def compile_expression(part: Part, names: Names) -> tuple[Evaluate, tuple[str, .
     try:
         evaluate = compiler.compile(node)
     except Fault:
+        from engine.compiled.jinja import words_of
+
         _Compiler(part, names, Words(list(words_of(part)))).compile(node)
         raise
     inputs = tuple(sorted(compiler.inputs))
@@ -53,88 +53,6 @@ def compile_expression(part: Part, names: Names) -> tuple[Evaluate, tuple[str, .
     return (evaluate if compiler.is_plain else run), inputs
 
 
-def spelled(value: Any) -> str:
-    """Text of a text, number or boolean. Raises `LibraryError`."""
-    return value if type(value) is str else text_of("text", value)
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equality as JSON, without Python's `True == 1`."""
-    if left != right or isinstance(left, bool) != isinstance(right, bool):
-        return False
-    return identity(left) == identity(right) if isinstance(left, list | dict) else True
-
-
-def step_into(value: Any, key: str | int) -> Any:
-    """A key of an object or an index of a list; anything else has no such part."""
-    if isinstance(key, str):
-        if isinstance(value, Mapping):
-            try:
-                return value[key]
-            except KeyError:
-                return ABSENT
-        return ABSENT
-    if isinstance(value, list | tuple) and -len(value) <= key < len(value):
-        return value[key]
-    return ABSENT
-
-
-def path_reader(path: Path) -> Evaluate:
-    """The closure for a plain path; the common depths are written out, they are the hot path of every call."""
-    if len(path) == 1:
-        root = path[0]
-        return lambda scope: scope[root]
-    if len(path) == 2 and isinstance(path[1], str):
-        root, key = path[0], path[1]
-
-        def two(scope: Any) -> Any:
-            value = scope[root]
-            return value.get(key, ABSENT) if type(value) is dict else step_into(value, key)
-
-        return two
-    root, rest = path[0], path[1:]
-
-    def deep(scope: Any) -> Any:
-        value = scope[root]
-        for step in rest:
-            value = step_into(value, step)
-        return value
-
-    return deep
-
-
-def constant(value: Any) -> Evaluate:
-    return lambda _scope: value
-
-
-def _holds(a: Any, b: Any) -> bool:
-    if isinstance(b, list):
-        return any(same(a, item) for item in b)
-    if isinstance(b, str | dict) and isinstance(a, str):
-        return a in b
-    raise LibraryError("in needs a list, or a text in a text or among the keys of an object")
-
-
-def _ordered(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def run(a: Any, b: Any) -> bool:
-        if (type(a) in _NUMBERS and type(b) in _NUMBERS) or (type(a) is str and type(b) is str):
-            return compare(a, b)
-        raise LibraryError(f"{sign} compares two numbers or two texts")
-
-    return run
-
-
-_NUMBERS = frozenset({int, Decimal, float})
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "eq": same,
-    "ne": lambda a, b: not same(a, b),
-    "lt": _ordered("<", lambda a, b: a < b),
-    "lteq": _ordered("<=", lambda a, b: a <= b),
-    "gt": _ordered(">", lambda a, b: a > b),
-    "gteq": _ordered(">=", lambda a, b: a >= b),
-    "in": _holds,
-    "notin": lambda a, b: not _holds(a, b),
-}
 _ARITHMETIC: Mapping[type[nodes.Node], Callable[[Any, Any], Any]] = {
     nodes.Add: add,
     nodes.Sub: sub,
@@ -203,7 +121,7 @@ class _Compiler:
             if path[0] == "null":
                 fault.hint = "null is written none"
             raise
-        if path[0] in ("input", "config", "vars"):
+        if path[0] in INPUTS:
             self.inputs.add(".".join(str(step) for step in path))
         return path_reader(path)
 
@@ -213,6 +131,8 @@ class _Compiler:
 
     def _decimal(self, value: float) -> Decimal:
         """Jinja reads a fraction as a float: one whose digits that loses is refused."""
+        from engine.compiled.jinja import fractions
+
         kept = Decimal(repr(value))
         if kept not in (Decimal(text) for text in fractions(self.part)):
             raise self.fault("EXPR008", "a number has more digits than can be kept", "write it as a text")
@@ -308,7 +228,7 @@ class _Compiler:
         left, right = self.compile(node.expr), self.compile(node.ops[0].expr)
         if len(node.ops) != 1:
             raise self.fault("EXPR004", "a chain of comparisons is not part of the language", "join two with and")
-        holds = _COMPARE[node.ops[0].op]
+        holds = COMPARE[node.ops[0].op]
 
         def run(scope: Any) -> Any:
             a, b = left(scope), right(scope)

@@ -1,100 +1,37 @@
-"""The expressions of templates as Jinja2 parses them: what they read, whether their value is surely there."""
+"""The expressions of templates as trees: what they read, whether their value is surely there."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-import jinja2
-from jinja2 import nodes
+from engine.compiled import grammar, nodes
+from engine.compiled.fault import Path
+from engine.compiled.names import Names, is_sure_path
+from engine.compiled.parts import Part
 
-from engine.compiled.fault import Fault, Path
-from engine.compiled.names import Names
-from engine.compiled.words import Word
-
-_JINJA = jinja2.Environment(autoescape=False)  # noqa: S701 - parses only, renders nothing
-_PATH = re.compile(
-    r"\s*(?!(?:and|else|false|False|if|in|is|none|None|not|or|true|True)\b)[A-Za-z_][A-Za-z0-9_]*"
-    r"(?:\.[A-Za-z_][A-Za-z0-9_]*){0,50}\s*"
-)
-_DEEPEST = 64
 _MAYBE_NULL = frozenset({"after", "before", "find", "jwt_expiry", "kv", "link", "messages", "nonzero", "parse_json"})
 """Functions that may find nothing in a value that is there."""
 
 
-class Part:
-    """One expression of a template: its text and where it begins in the scalar."""
-
-    __slots__ = ("offset", "text")
-
-    def __init__(self, text: str, offset: int) -> None:
-        self.text = text
-        self.offset = offset
-
-
 def parse(part: Part) -> nodes.Expr:
     """Raises `Fault` for what is no expression."""
-    if _PATH.fullmatch(part.text):
-        return _path(part.text.strip().split("."))
-    length = max(1, len(part.text))
-    try:
-        # The blanks keep Jinja from reading `{{-` as its mark for stripping white space.
-        body = _JINJA.parse("{{ " + part.text + " }}").body
-    except jinja2.TemplateSyntaxError as error:
-        message = f"can't read the expression: {_reason(error)}"
-        raise Fault("EXPR001", message, "", part.offset, length) from None
-    except RecursionError:
-        raise _too_deep(part) from None
-    except (ValueError, SyntaxError):  # numbers that Python refuses to read
-        raise Fault("EXPR001", "the expression holds a number that can't be read", "", part.offset, length) from None
-    output = body[0] if len(body) == 1 else None
-    if not isinstance(output, nodes.Output) or len(output.nodes) != 1:
-        raise Fault("EXPR001", "an expression is missing between {{ and }}", "", part.offset, length)
-    expression = output.nodes[0]
-    if isinstance(expression, nodes.TemplateData):
-        raise Fault("EXPR001", "an expression is missing between {{ and }}", "", part.offset, length)
-    _check_depth(expression, part)
-    return expression
+    if part.tree is None:
+        part.tree = _path(part.path) if part.path is not None else grammar.read(part.text) or _read_by_jinja(part)
+    return part.tree  # type: ignore[no-any-return]
 
 
-def _path(names: list[str]) -> nodes.Expr:
+def _read_by_jinja(part: Part) -> nodes.Expr:
+    from engine.compiled.jinja import parsed
+
+    return parsed(part)
+
+
+def _path(names: tuple[str, ...]) -> nodes.Expr:
     """What Jinja would make of a path: most expressions are one, and its lexer is slow."""
     node: nodes.Expr = nodes.Name(names[0], "load")
     for name in names[1:]:
         node = nodes.Getattr(node, name, "load")
     return node
-
-
-def _reason(error: jinja2.TemplateSyntaxError) -> str:
-    """Jinja's sentence in the language's words: its expressions end with `}}`."""
-    return (error.message or "").replace("end of print statement", "}}").rstrip(".") or "this is not an expression"
-
-
-def _too_deep(part: Part) -> Fault:
-    return Fault("EXPR007", f"the expression is nested more than {_DEEPEST} deep", "", part.offset, len(part.text))
-
-
-def _check_depth(expression: nodes.Node, part: Part) -> None:
-    level: list[nodes.Node] = [expression]
-    for _ in range(_DEEPEST):
-        level = [child for node in level for child in node.iter_child_nodes()]
-        if not level:
-            return
-    raise _too_deep(part)
-
-
-def words_of(part: Part) -> Iterator[Word]:
-    at = part.offset - 3
-    for _, kind, text in _JINJA.lexer.tokeniter("{{ " + part.text + " }}", None):
-        if kind not in ("whitespace", "variable_begin", "variable_end"):
-            yield Word(text[1:-1] if kind == "string" else text, at, at + len(text))
-        at += len(text)
-
-
-def fractions(part: Part) -> Iterator[str]:
-    for _, kind, text in _JINJA.lexer.tokeniter("{{ " + part.text + " }}", None):
-        if kind == "float":
-            yield text.replace("_", "")
 
 
 def paths(node: nodes.Node) -> Iterator[tuple[str, ...]]:
@@ -120,8 +57,7 @@ def is_sure(node: nodes.Node, names: Names) -> bool:
     if isinstance(node, nodes.CondExpr):
         return node.expr2 is not None and is_sure(node.expr1, names) and is_sure(node.expr2, names)
     if isinstance(node, nodes.Expr) and (path := plain_path(node)) is not None:
-        # What a step lacks is found when it has run: the call then ends, and nothing is sent.
-        return path[0] != "absent" and (names.check(path) or path[0] == "steps")
+        return is_sure_path(path, names)
     return all(is_sure(child, names) for child in node.iter_child_nodes())
 
 

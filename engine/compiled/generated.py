@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from engine.compiled.closures import step_into
+from engine.compiled.values import step_into
 from engine.library.absent import ABSENT
 
 Evaluate = Callable[[Any], Any]

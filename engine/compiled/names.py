@@ -7,20 +7,20 @@ expressions may call.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field
+from typing import Any, NamedTuple
 
 from engine.compiled.fault import Fault, Path
 from engine.compiled.misnomers import unknown_function
 from engine.compiled.words import Span
 from engine.diagnostics import unknown
+from engine.frozen import frozen
 from engine.library import LIBRARY
 from engine.library.function import Function
 from engine.library.tables import Table
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """`fields` None = any key; `is_open`: any key besides them too. `sure`: the value is always there. `element`: what
     a list holds.
     """
@@ -43,19 +43,19 @@ def keys(*names: str, sure: bool = True) -> Shape:
 def shape_of(schema: Mapping[str, Any], *, sure: bool = False) -> Shape:
     """The shape that a JSON Schema promises (local `$ref`s are resolved before)."""
     items = schema.get("items")
-    element = shape_of(items, sure=True) if isinstance(items, Mapping) else None
+    element = shape_of(items, sure=True) if isinstance(items, dict) else None
     properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
+    if not isinstance(properties, dict):
         return Shape(None, sure, element)
     required = schema.get("required", ())
     fields = {
-        name: shape_of(sub, sure=name in required or "default" in sub) if isinstance(sub, Mapping) else ANY
+        name: shape_of(sub, sure=name in required or "default" in sub) if isinstance(sub, dict) else ANY
         for name, sub in properties.items()
     }
     return Shape(fields, sure, element, is_open=schema.get("additionalProperties", False) is not False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """Everything that expressions at one place may name."""
 
@@ -67,10 +67,13 @@ class Names:
     """What to say of a dotted name (or root) that is looked for here and stands elsewhere."""
 
     def adding(self, **roots: Shape) -> Names:
-        return replace(self, roots={**self.roots, **roots})
+        return self._with({**self.roots, **roots})
 
     def without(self, *roots: str) -> Names:
-        return replace(self, roots={k: v for k, v in self.roots.items() if k not in roots})
+        return self._with({k: v for k, v in self.roots.items() if k not in roots})
+
+    def _with(self, roots: Mapping[str, Shape]) -> Names:
+        return Names(roots, self.tables, self.functions, self.place, self.advice)
 
     def check(self, path: Path, spans: Sequence[Span] = ()) -> bool:
         """Raises `Fault` for a name that can't exist; returns whether the value is surely there.
@@ -85,13 +88,17 @@ class Names:
             raise _misnamed("NAME001", f"{message} {self.place}", hint, spans[:1])
         sure = shape.sure
         for depth, step in enumerate(path[1:], 1):
-            shape = self._step(shape, step, path[:depth], spans[: depth + 1])
+            known = shape.fields
+            if known is not None and step in known:
+                shape = known[step]  # type: ignore[index]  # no number is a field
+            else:
+                shape = self._step(shape, step, path[:depth], spans[: depth + 1])
             sure = sure and shape.sure
         return sure
 
     def _step(self, shape: Shape, step: str | int, parent: Path, spans: Sequence[Span]) -> Shape:
         if isinstance(step, int):
-            return replace(shape.element, sure=False) if shape.element else ANY
+            return shape.element._replace(sure=False) if shape.element else ANY
         if shape.fields is None:
             return ANY
         if step not in shape.fields and shape.is_open:
@@ -151,6 +158,12 @@ class Names:
             message, hint = unknown("table", name, self.tables)
             raise Fault("NAME004", message, hint, span[0], length)
         return found
+
+
+def is_sure_path(path: Path, names: Names) -> bool:
+    """Is the value at a path there, whatever the input? Raises `Fault` for a name that can't exist."""
+    # What a step lacks is found when it has run: the call then ends, and nothing is sent.
+    return path[0] != "absent" and (names.check(path) or path[0] == "steps")
 
 
 def _misnamed(code: str, message: str, hint: str, spans: Sequence[Span]) -> Fault:

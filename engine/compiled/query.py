@@ -16,21 +16,30 @@ A compiled query is a function `scope -> value`, None where nothing is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 
-from engine.compiled.closures import same
 from engine.compiled.fault import EvaluationError, Fault
 from engine.compiled.misnomers import bare_word, unknown_function
 from engine.compiled.names import TABLE_FUNCTIONS, Names
 from engine.compiled.query_functions import STANDARD, Standard
+from engine.compiled.query_steps import (
+    ORDER,
+    chain,
+    equality,
+    exact_literal,
+    fields_of,
+    is_comparable,
+    library_call,
+    root_reader,
+)
 from engine.compiled.query_text import Node, parse, plain_path, words_of
+from engine.compiled.values import Evaluate
 from engine.compiled.words import Span, Words
 from engine.library.absent import ABSENT
 from engine.library.function import Function, LibraryError
 
-Evaluate = Callable[[Any], Any]
+_LONG = 50  # names; how deep a query may be is for its parser to say
 
 
 def compile_query(text: str, names: Names, *, rooted: bool = True) -> Evaluate:
@@ -38,15 +47,19 @@ def compile_query(text: str, names: Names, *, rooted: bool = True) -> Evaluate:
 
     Not `rooted`: the query is about one value of any shape (`@`), not about named roots.
     """
+    path = plain_path(text) if rooted else None
+    if path is not None and len(path) < _LONG:  # as most are; it can't fail, so it does without a handler
+        try:
+            return _Compiler(names).root_path(path)
+        except Fault:
+            pass  # told below, with its exact place
     node = parse(text)
-    compiler = _Compiler(names)
     try:
-        evaluate = compiler.compile(node, rooted)
+        evaluate = _Compiler(names).compile(node, rooted)
     except Fault:
         _Compiler(names, Words(words_of(text))).compile(node, rooted)
         raise
-    # A plain path can't fail, so it does without the frame of the handler.
-    return evaluate if node["type"] in ("field", "subexpression") and plain_path(text) else _guarded(evaluate)
+    return _guarded(evaluate)
 
 
 def holds(value: Any) -> bool:
@@ -87,20 +100,26 @@ class _Compiler:
         """`a.b.c` as its keys, when the node is nothing but that."""
         if node["type"] == "field":
             return (node["value"],)
-        if node["type"] == "subexpression":
-            parts = [self._root_path(child) for child in node["children"]]
-            return tuple(key for part in parts if part for key in part) if all(parts) else None
-        return None
+        if node["type"] != "subexpression":
+            return None
+        names: list[str] = []
+        for child in node["children"]:
+            path = self._root_path(child)
+            if path is None:
+                return None
+            names += path
+        return tuple(names)
 
     def _field(self, node: Node, at_root: bool) -> Evaluate:
         name = node["value"]
         if at_root:
-            return self._checked_path((name,))
+            return self.root_path((name,))
         if self.words is not None:
             self.words.find(name)
         return lambda value: value.get(name) if isinstance(value, dict) else None
 
-    def _checked_path(self, path: tuple[str, ...]) -> Evaluate:
+    def root_path(self, path: tuple[str, ...]) -> Evaluate:
+        """The reader of a path from a root. Raises `Fault` for a name that can't exist."""
         try:
             self.names.check(path, self.words.path(path) if self.words is not None else ())
         except Fault as fault:
@@ -109,15 +128,15 @@ class _Compiler:
             elif len(path) == 1 and fault.length == len(path[0]) + 2:  # it stood in double quotes
                 fault.hint = f"double quotes are for names; a text stands in single ones: '{path[0]}'"
             raise
-        return _root_reader(path)
+        return root_reader(path)
 
     def _subexpression(self, node: Node, at_root: bool) -> Evaluate:
         if at_root and (path := self._root_path(node)) is not None:
-            return self._checked_path(path)
+            return self.root_path(path)
         return self._index_expression(node, at_root)
 
     def _index_expression(self, node: Node, at_root: bool) -> Evaluate:
-        return _chain([self.compile(child, at_root and i == 0) for i, child in enumerate(node["children"])])
+        return chain([self.compile(child, at_root and i == 0) for i, child in enumerate(node["children"])])
 
     def _pipe(self, node: Node, at_root: bool) -> Evaluate:
         return self._index_expression(node, at_root)
@@ -147,7 +166,7 @@ class _Compiler:
         return lambda value: value
 
     def _literal(self, node: Node, _at_root: bool) -> Evaluate:
-        value = _exact(node["value"])
+        value = exact_literal(node["value"])
         return lambda _value: value
 
     def _projection(self, node: Node, at_root: bool) -> Evaluate:
@@ -208,12 +227,12 @@ class _Compiler:
         left, right = (self._compared(child, other, at_root) for child, other in _each_way(node["children"]))
         sign = node["value"]
         if sign in ("eq", "ne"):
-            return _equality(left, right, node["children"], wanted=sign == "eq")
-        order = _ORDER[sign]
+            return equality(left, right, _literal(node["children"][1]), wanted=sign == "eq")
+        order = ORDER[sign]
 
         def run(value: Any) -> Any:
             a, b = left(value), right(value)
-            if not _comparable(a) or not _comparable(b):
+            if not is_comparable(a) or not is_comparable(b):
                 return None
             if isinstance(a, str) != isinstance(b, str):
                 raise EvaluationError("a number and a text can't be compared")
@@ -256,7 +275,7 @@ class _Compiler:
     def _multi_select_list(self, node: Node, at_root: bool) -> Evaluate:
         parts = [self.compile(child, at_root) for child in node["children"]]
         if not at_root and all(child["type"] == "field" for child in node["children"]):
-            return _fields([child["value"] for child in node["children"]])
+            return fields_of([child["value"] for child in node["children"]])
         return lambda value: None if value is None else [part(value) for part in parts]
 
     def _multi_select_dict(self, node: Node, at_root: bool) -> Evaluate:
@@ -323,7 +342,7 @@ class _Compiler:
                 message = f"{function.name} can't stand inside a projection"
                 raise Fault("EXPR005", message, "use $each", *_start_and_length(span))
             options["now"] = lambda scope: scope["call"]["now"]
-        return _library_call(function, arguments, options)
+        return library_call(function, arguments, options)
 
 
 def _options(function: Function, children: list[Node]) -> list[Node]:
@@ -348,23 +367,13 @@ def _start_and_length(span: Span) -> Span:
     return span[0], span[1] - span[0]
 
 
+def _literal(node: Node) -> Any:
+    return node["value"] if node["type"] in ("literal", "raw_string") else None
+
+
 def _each_way(pair: list[Node]) -> tuple[tuple[Node, Node], tuple[Node, Node]]:
     left, right = pair
     return (left, right), (right, left)
-
-
-def _equality(left: Evaluate, right: Evaluate, nodes: list[Node], *, wanted: bool) -> Evaluate:
-    literal = nodes[1]["value"] if nodes[1]["type"] in ("literal", "raw_string") else None
-    if isinstance(literal, str):  # what most rules compare with; a text equals nothing but a text
-        return (lambda value: left(value) == literal) if wanted else (lambda value: left(value) != literal)
-    if type(literal) is int:  # True equals 1 in Python
-
-        def is_number(value: Any) -> bool:
-            found = left(value)
-            return (found == literal and found is not True and found is not False) is wanted
-
-        return is_number
-    return lambda value: same(left(value), right(value)) is wanted
 
 
 def _what_holds(base: Evaluate) -> Evaluate:
@@ -375,104 +384,3 @@ def _what_holds(base: Evaluate) -> Evaluate:
         return [one for one in found if one or (one is not None and holds(one))] if isinstance(found, list) else None
 
     return run
-
-
-def _fields(names: list[str]) -> Evaluate:
-    """`[a, b, c]` of an object."""
-
-    def run(value: Any) -> Any:
-        if isinstance(value, dict):
-            return list(map(value.get, names))
-        return None if value is None else [None] * len(names)
-
-    return run
-
-
-def _library_call(function: Function, arguments: list[Evaluate], options: Mapping[str, Evaluate]) -> Evaluate:
-    call = function.call
-    if len(arguments) == 1 and not options:
-        only = arguments[0]
-        return lambda value: call(only(value))
-
-    def run(value: Any) -> Any:
-        named = {key: option(value) for key, option in options.items()}
-        return _present(call(*[argument(value) for argument in arguments], **named))
-
-    return run
-
-
-def _present(value: Any) -> Any:
-    return None if value is ABSENT else value
-
-
-def _chain(steps: list[Evaluate]) -> Evaluate:
-    if len(steps) == 2:
-        first, second = steps
-        return lambda value: second(first(value))
-
-    def run(value: Any) -> Any:
-        for step in steps:
-            value = step(value)
-        return value
-
-    return run
-
-
-def _root_reader(path: tuple[str, ...]) -> Evaluate:
-    root, rest = path[0], path[1:]
-    if not rest:
-        return lambda scope: _present(scope[root])
-    if len(rest) == 1:
-        only = rest[0]
-
-        def two(scope: Any) -> Any:
-            value = scope[root]
-            return value.get(only) if isinstance(value, dict) else None
-
-        return two
-
-    if len(rest) == 2:
-        middle, last = rest
-
-        def three(scope: Any) -> Any:
-            value = scope[root]
-            if isinstance(value, dict):
-                value = value.get(middle)
-                if isinstance(value, dict):
-                    return value.get(last)
-            return None
-
-        return three
-
-    def deep(scope: Any) -> Any:
-        value = scope[root]
-        for key in rest:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(key)
-        return value
-
-    return deep
-
-
-_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
-    "lt": lambda a, b: a < b,
-    "lte": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "gte": lambda a, b: a >= b,
-}
-
-
-def _comparable(value: Any) -> bool:
-    return isinstance(value, str | int | Decimal) and not isinstance(value, bool)
-
-
-def _exact(value: Any) -> Any:
-    """Literals of the parser, with its floats as decimals."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, list):
-        return [_exact(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _exact(item) for key, item in value.items()}
-    return value

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from engine.compiled.closures import same
+from engine.compiled.values import same
+from engine.frozen import frozen
 from engine.library import exact
 from engine.library.function import LibraryError
 from engine.library.numbers import add, div
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standard:
     name: str
     call: Callable[..., Any]

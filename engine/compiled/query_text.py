@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
-
-import jmespath.exceptions
-import jmespath.lexer
-import jmespath.parser
 
 from engine.compiled.fault import Fault
 from engine.compiled.misnomers import query_hint
@@ -19,12 +16,17 @@ from engine.library import exact
 Node: TypeAlias = Mapping[str, Any]
 
 _DEEPEST = 64
+_MOST_KEPT = 1024
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`((?:[^`\\]|\\.)*)`""", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def parse(text: str) -> Node:
-    """Raises `Fault` for what is no query."""
+    """Raises `Fault` for what is no query. A text may serve several places: no node is ever changed."""
+    import jmespath.exceptions  # many a process meets plain paths only, which need no parser
+    import jmespath.parser
+
     _check_literals(text)
     try:
         parsed: Node = jmespath.parser.Parser().parse(text).parsed
@@ -86,6 +88,8 @@ def _too_deep(text: str) -> Fault:
 
 def words_of(text: str) -> list[Word]:
     """Its tokens. (The library's own `end` is wrong for what is quoted.)"""
+    import jmespath.lexer
+
     found = []
     for token in jmespath.lexer.Lexer().tokenize(text):
         quoted = _QUOTED.match(text, token["start"])

@@ -22,6 +22,10 @@ _LONGEST_NAME = 64
 Fill = Callable[[Any], Any]
 
 
+def _UNMADE(value: Any) -> Any:  # noqa: N802 - a mark
+    return value
+
+
 class Schema:
     """`raw` is the JSON Schema it was made of. Immutable and safe to share."""
 
@@ -36,14 +40,20 @@ class Schema:
         except (jsonschema_rs.ReferencingError, ValueError):
             raise Fault("SPEC090", "this is not a usable JSON Schema") from None
         self._is_valid = self._validator.is_valid
-        self._fill = _filler(raw)
+        self._fill: Fill | None = _UNMADE
 
     def __repr__(self) -> str:
         return f"Schema({', '.join(self.raw.get('properties', ()))})"
 
     def fill(self, value: Any) -> Any:
-        """The value with defaults applied and integral fractions made integers; the given value stays as it is."""
-        return value if self._fill is None else self._fill(value)
+        """The value with defaults applied and integral fractions made integers; the given value stays as it is.
+
+        A default inside a form of `anyOf` is not applied: which form a value has is known only by checking it.
+        """
+        fill = self._fill
+        if fill is _UNMADE:  # most schemas of a catalogue fill nothing today
+            fill = self._fill = _filler(self.raw)
+        return value if fill is None else fill(value)
 
     def check(self, value: Any) -> tuple[Issue, ...]:
         """Everything wrong with the value; empty when it is valid."""
@@ -72,20 +82,27 @@ def _unusable(error: jsonschema_rs.ValidationError) -> Fault:
     return Fault("SPEC090", f"this is not a usable JSON Schema{word}", below=where)
 
 
-def misfits(raw: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def misfits(raw: Any) -> list[tuple[Path, str]]:
     """The defaults below a schema that their own schema refuses: where they stand, and what is wrong with them."""
-    if not isinstance(raw, Mapping):
+    found: list[tuple[Path, str]] = []
+    _misfits(raw, (), found)
+    return found
+
+
+def _misfits(raw: Any, path: Path, found: list[tuple[Path, str]]) -> None:
+    if not isinstance(raw, dict):
         return
     if "default" in raw:
         issues = Schema(raw).check(raw["default"])
         if issues:
-            yield (*path, "default"), issues[0].message
+            found.append(((*path, "default"), issues[0].message))
     for key in ("items", "additionalProperties"):
-        yield from misfits(raw.get(key), (*path, key))
+        if key in raw:
+            _misfits(raw[key], (*path, key), found)
     for name, sub in (raw.get("properties") or {}).items():
-        yield from misfits(sub, (*path, "properties", name))
+        _misfits(sub, (*path, "properties", name), found)
     for i, branch in enumerate(raw.get("anyOf") or ()):
-        yield from misfits(branch, (*path, "anyOf", i))
+        _misfits(branch, (*path, "anyOf", i), found)
 
 
 def _issues(error: Any, raw: Mapping[str, Any]) -> Iterator[Issue]:
@@ -154,12 +171,13 @@ _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _filler(schema: Any) -> Fill | None:
-    """A function that fills defaults below this schema; None when there is nothing to fill."""
+def _filler(schema: Any, *, defaults: bool = True) -> Fill | None:
+    """A function that fills in below this schema; None when there is nothing to fill. `defaults`: not numbers only."""
     if not isinstance(schema, Mapping):
         return None
-    fills = [_object_filler(schema), _list_filler(schema), _number_filler(schema)]
-    made = [fill for fill in fills if fill is not None]
+    fills = [_object_filler(schema, defaults), _list_filler(schema, defaults), _number_filler(schema)]
+    fills += [_filler(form, defaults=False) for form in schema.get("anyOf") or ()]
+    made = list(dict.fromkeys(fill for fill in fills if fill is not None))
     if len(made) < 2:
         return made[0] if made else None
 
@@ -172,31 +190,27 @@ def _filler(schema: Any) -> Fill | None:
 
 
 def _number_filler(schema: Mapping[str, Any]) -> Fill | None:
-    branches = [schema, *(schema.get("anyOf") or ())]
-    types = [t for branch in branches if isinstance(branch, Mapping) for t in _listed(branch.get("type"))]
-    return _integral if {"integer", "number"} & set(types) else None
+    types = schema.get("type")
+    listed = types if isinstance(types, list) else [types]
+    return _integral if "integer" in listed or "number" in listed else None
 
 
-def _listed(types: Any) -> list[Any]:
-    return types if isinstance(types, list) else [types]
-
-
-def _list_filler(schema: Mapping[str, Any]) -> Fill | None:
-    each = _filler(schema.get("items"))
+def _list_filler(schema: Mapping[str, Any], defaults: bool) -> Fill | None:
+    each = _filler(schema.get("items"), defaults=defaults)
     return None if each is None else lambda value: [each(v) for v in value] if isinstance(value, list) else value
 
 
-def _object_filler(schema: Mapping[str, Any]) -> Fill | None:
+def _object_filler(schema: Mapping[str, Any], defaults: bool) -> Fill | None:
     properties = schema.get("properties") or {}
-    defaults = [(n, s["default"]) for n, s in properties.items() if isinstance(s, Mapping) and "default" in s]
-    fills = {name: fill for name, sub in properties.items() if (fill := _filler(sub)) is not None}
+    known = [(n, s["default"]) for n, s in properties.items() if defaults and isinstance(s, Mapping) and "default" in s]
+    fills = {n: fill for n, sub in properties.items() if (fill := _filler(sub, defaults=defaults)) is not None}
     numbers = frozenset(name for name, fill in fills.items() if fill is _integral)
     below = [(name, fill) for name, fill in fills.items() if name not in numbers]
-    others = _filler(schema.get("additionalProperties"))
-    if not defaults and not fills and others is None:
+    others = _filler(schema.get("additionalProperties"), defaults=defaults)
+    if not known and not fills and others is None:
         return None
-    plain = [(n, d) for n, d in defaults if not isinstance(d, list | dict)]
-    deep = [(n, d) for n, d in defaults if isinstance(d, list | dict)]
+    plain = [(n, d) for n, d in known if not isinstance(d, list | dict)]
+    deep = [(n, d) for n, d in known if isinstance(d, list | dict)]
 
     def run(value: Any) -> Any:
         if not isinstance(value, dict):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import jsonschema_rs
+
+from engine.frozen import frozen
 
 Path: TypeAlias = tuple[str | int, ...]
 Node: TypeAlias = Mapping[str, Any]
@@ -22,7 +23,7 @@ _BESIDE = frozenset({"if", "then", "else"})
 _DIGITS = re.compile(r"\+?[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breach:
     """One broken keyword.
 

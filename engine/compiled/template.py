@@ -7,13 +7,13 @@ names, never values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from engine.compiled.closures import Evaluate, compile_expression, constant, spelled
-from engine.compiled.expressions import Part, is_sure, parse, paths
-from engine.compiled.fault import EvaluationError, Fault
-from engine.compiled.names import Names
+from engine.compiled.fault import EvaluationError, Fault, Path
+from engine.compiled.names import Names, is_sure_path
+from engine.compiled.parts import Part, is_template, split
+from engine.compiled.values import INPUTS, Evaluate, constant, path_reader, spelled
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError
 
@@ -22,60 +22,11 @@ _Piece = str | tuple[Evaluate, tuple[str, ...]]
 """Literal text, or an expression with the inputs that it reads."""
 
 
-def is_template(text: str) -> bool:
-    return "{{" in text
-
-
-def split(text: str) -> list[str | Part]:
-    """Literal pieces and expressions in order; quotes inside an expression may hold braces. Raises `Fault`."""
-    pieces: list[str | Part] = []
-    at = 0
-    while (start := text.find("{{", at)) >= 0:
-        _literal(pieces, text[at:start], at)
-        end = _end_of_expression(text, start + 2)
-        pieces.append(Part(text[start + 2 : end], start + 2))
-        at = end + 2
-    _literal(pieces, text[at:], at)
-    return pieces
-
-
-def _literal(pieces: list[str | Part], text: str, at: int) -> None:
-    for mark, word in (("{%", "statements"), ("{#", "comments")):
-        if mark in text:
-            raise Fault(
-                "EXPR002", f"{word} are not part of the language", "write an expression", at + text.index(mark), 2
-            )
-    if text:
-        pieces.append(text)
-
-
-def _end_of_expression(text: str, at: int) -> int:
-    quote = ""
-    start, braces = at, 0
-    while at < len(text):
-        char = text[at]
-        if quote:
-            if char == "\\":
-                at += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
-        elif char == "{":
-            braces += 1
-        elif char == "}" and braces:
-            braces -= 1
-        elif text.startswith("}}", at):
-            return at
-        at += 1
-    raise Fault("EXPR001", "this {{ has no }}", "", start - 2, 2)
-
-
 def compile_template(text: str, names: Names, escape: Escape | None = None) -> Evaluate:
     """Compile one scalar. `escape` is put around the text of every expression. Raises `Fault`."""
     if not is_template(text):
         return constant(text)
-    pieces: list[_Piece] = [p if isinstance(p, str) else compile_expression(p, names) for p in split(text)]
+    pieces: list[_Piece] = [p if isinstance(p, str) else _expression(p, names) for p in split(text)]
     if escape is not None:
         pieces = [p if isinstance(p, str) else (_escaped(*p, escape), p[1]) for p in pieces]
     if len(pieces) == 1 and not isinstance(pieces[0], str):
@@ -90,12 +41,59 @@ def parts_of(text: str) -> Iterator[Part]:
 
 def paths_of(text: str) -> list[tuple[str, ...]]:
     """The dotted names that a template reads, in order (for what depends on what). Raises `Fault`."""
-    return [path for part in parts_of(text) for path in paths(parse(part))]
+    return [path for part in parts_of(text) for path in _paths(part)]
 
 
 def surely_present(text: str, names: Names) -> bool:
     """Can no expression of the text be absent, whatever the input? (Paths of URLs must be so.) Raises `Fault`."""
-    return all(is_sure(parse(part), names) for part in parts_of(text))
+    return all(_is_sure(part, names) for part in parts_of(text))
+
+
+def plain_path(part: Part) -> Path | None:
+    """The steps of an expression that is nothing but a path. Raises `Fault`."""
+    if part.path is not None:
+        return part.path
+    from engine.compiled import expressions
+
+    return expressions.plain_path(expressions.parse(part))
+
+
+# Most expressions are plain paths, and many a process meets no other: Jinja2 is imported where one needs its parser.
+
+
+def _expression(part: Part, names: Names) -> tuple[Evaluate, tuple[str, ...]]:
+    """The closure, and the inputs that it reads. Raises `Fault` at the exact place."""
+    if part.path is not None:
+        try:
+            return _plain(part.path, names)
+        except Fault:
+            pass  # told below, with its exact place
+    from engine.compiled.closures import compile_expression
+
+    return compile_expression(part, names)
+
+
+def _plain(path: tuple[str, ...], names: Names) -> tuple[Evaluate, tuple[str, ...]]:
+    if path == ("absent",):
+        return constant(ABSENT), ()
+    names.check(path)
+    return path_reader(path), (".".join(path),) if path[0] in INPUTS else ()
+
+
+def _paths(part: Part) -> Iterable[tuple[str, ...]]:
+    if part.path is not None:
+        return (part.path,)
+    from engine.compiled import expressions
+
+    return expressions.paths(expressions.parse(part))
+
+
+def _is_sure(part: Part, names: Names) -> bool:
+    if part.path is not None:
+        return is_sure_path(part.path, names)
+    from engine.compiled import expressions
+
+    return expressions.is_sure(expressions.parse(part), names)
 
 
 def _escaped(evaluate: Evaluate, inputs: tuple[str, ...], escape: Escape) -> Evaluate:

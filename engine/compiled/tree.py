@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
-from engine.compiled.closures import Evaluate
 from engine.compiled.fault import EvaluationError, Fault, Path, Report
 from engine.compiled.generated import Entry, object_of
 from engine.compiled.names import ANY, SURE, Names, Shape
 from engine.compiled.query import compile_query, holds
 from engine.compiled.query_text import plain_path
 from engine.compiled.template import Escape, compile_template
+from engine.compiled.values import Evaluate
 from engine.diagnostics import unknown
+from engine.frozen import frozen
 from engine.library import exact
 from engine.library.absent import ABSENT
 from engine.library.function import LibraryError, text_of
@@ -33,8 +34,7 @@ DIRECTIVES = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One text as it is compiled: a query or a template, where it stands in the spec, and what it may name."""
 
     kind: Literal["query", "template"]
@@ -51,7 +51,7 @@ Watch = Callable[[Path, Evaluate], Evaluate]
 """Takes the path of a query, or of a branch of `$cases`, and its closure; gives the closure that is used."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaves:
     """How the texts of a tree are read, and where findings go."""
 
@@ -70,7 +70,7 @@ class Leaves:
 
 def compile_tree(node: Any, leaves: Leaves, path: Path = (), *, is_root: bool = False) -> Evaluate:
     """`path` is where the node stands in the spec, for findings. Never raises: findings go to `leaves.report`."""
-    return _Compiler(leaves).compile(node, path, is_root)
+    return _Compiler(leaves, leaves.schema).compile(node, path, is_root)
 
 
 def nothing(_scope: Any) -> Any:
@@ -78,29 +78,34 @@ def nothing(_scope: Any) -> Any:
 
 
 class _Compiler:
-    def __init__(self, leaves: Leaves) -> None:
+    """`schema`: that of the value that is compiled, in place of the one of `leaves`, which is that of the whole."""
+
+    __slots__ = ("leaves", "schema")
+
+    def __init__(self, leaves: Leaves, schema: Mapping[str, Any] | None) -> None:
         self.leaves = leaves
+        self.schema = schema
 
     def _watched(self, path: Path, evaluate: Evaluate) -> Evaluate:
         return evaluate if self.leaves.watch is None else self.leaves.watch(path, evaluate)
 
     def _below(self, key: str | None) -> _Compiler:
         """For what stands under a key of an object, or (None) in a list."""
-        schema = self.leaves.schema
+        schema = self.schema
         if schema is None:
             return self
         inner = schema.get("items") if key is None else (schema.get("properties") or {}).get(key)
-        return _Compiler(replace(self.leaves, schema=inner if isinstance(inner, Mapping) else None))
+        return _Compiler(self.leaves, inner if isinstance(inner, dict) else None)
 
     def _without_schema(self) -> _Compiler:
-        return self if self.leaves.schema is None else _Compiler(replace(self.leaves, schema=None))
+        return self if self.schema is None else _Compiler(self.leaves, None)
 
     def compile(self, node: Any, path: Path, is_root: bool = False) -> Evaluate:
         if isinstance(node, str):
             return self._leaf(node, path)
         if isinstance(node, list):
             return self._list(node, path, is_root)
-        if isinstance(node, Mapping):
+        if isinstance(node, dict):
             return self._mapping(node, path, is_root)
         if self.leaves.queries:
             self._fault(path, "EXPR020", "a literal in an output is written {$const: …}")
@@ -121,7 +126,7 @@ class _Compiler:
             return nothing
         if leaves.escape is not None:
             return _escaped(query, leaves.escape)
-        if _is_nullable(leaves.schema):
+        if _is_nullable(self.schema):
             return query
 
         def run(scope: Any) -> Any:
@@ -167,6 +172,8 @@ class _Compiler:
                     self._fault((*path, key), "EXPR022", message, hint + "; write $$ for a literal $", key=True)
 
     def _below_when(self, node: Mapping[str, Any], path: Path, is_root: bool) -> Evaluate:
+        if DIRECTIVES.isdisjoint(node):
+            return self._object(node, path, is_root)
         for key, method in _KINDS.items():
             if key in node:
                 allowed = _BESIDE[key]
@@ -194,7 +201,7 @@ class _Compiler:
         leaves = self.leaves
         plain = leaves.escape is None and evaluate is not nothing and not (leaves.queries and leaves.watch)
         path = self._plain_path(node) if plain and isinstance(node, str) else None
-        return Entry(name, evaluate, path, leaves.queries, keeps_null=_is_nullable(leaves.schema))
+        return Entry(name, evaluate, path, leaves.queries, keeps_null=_is_nullable(self.schema))
 
     def _plain_path(self, text: str) -> tuple[str, ...] | None:
         """The names of a leaf that is nothing but a path of two names or more."""
@@ -212,7 +219,7 @@ class _Compiler:
             self._fault((*path, "$each"), "EXPR024", "$each needs $value: what becomes of each element")
             return nothing
         names = self.leaves.names.adding(**{name: self._element(node["$each"]), "index": SURE})
-        inside = _Compiler(replace(self._below(None).leaves, names=names))
+        inside = _Compiler(replace(self.leaves, names=names), self._below(None).schema)
         where = inside._query(node["$where"], (*path, "$where")) if "$where" in node else None
         return _loop(source, name, where, inside.compile(node["$value"], (*path, "$value")))
 
@@ -316,7 +323,7 @@ class _Compiler:
             message, hint = unknown("escape table", name, known)
             self._fault((*path, "$escape"), "NAME005", message, hint)
             return self
-        return _Compiler(replace(self.leaves, escape=known[name]))
+        return _Compiler(replace(self.leaves, escape=known[name]), self.schema)
 
     def _stray(self, node: Mapping[str, Any], path: Path, _is_root: bool) -> Evaluate:
         self._fault(path, "EXPR024", "$escape, $join and $absent belong to $text")
@@ -383,7 +390,7 @@ def _is_nullable(schema: Mapping[str, Any] | None) -> bool:
     if types == "null" or (isinstance(types, list) and "null" in types):
         return True
     branches = schema.get("anyOf")
-    return isinstance(branches, list) and any(_is_nullable(b) for b in branches if isinstance(b, Mapping))
+    return isinstance(branches, list) and any(_is_nullable(b) for b in branches if isinstance(b, dict))
 
 
 def _spelled(value: Any) -> str:

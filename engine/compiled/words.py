@@ -7,12 +7,13 @@ of a name is that of the first such word behind the names already met. This runs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from engine.frozen import frozen
 
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """One token: what it says (a quoted one without quotes), and where it begins and ends in the scalar."""
 

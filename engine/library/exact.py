@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, NoReturn
 
 import orjson
-import re2
 
 MAX_DIGITS = 1000
 """A fraction may have this many digits before and after the point. `1e999999999` would be a gigabyte of text."""
 MAX_DEPTH = 128
 """Levels of lists and objects. Everything behind this door may recurse over a value without a limit of its own."""
 
-# A number stands behind `"key":`, `[` or `,`, or alone. Texts may look alike: then the slow way is taken, nothing else.
-# RE2 reads this 15 times as fast as `re` does.
-_LATIN1 = re2.Options()
-_LATIN1.encoding = re2.Options.Encoding.LATIN1
-_INEXACT = re2.compile(rb'(?:^|"\s*:|[\[,])\s*-?(?:[0-9]+[.eE]|[0-9]{19})', _LATIN1)
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -96,7 +91,18 @@ def _may_lose(raw: bytes) -> bool:
     shape = raw.translate(_SHAPE)
     if b"0." not in shape and _LONG not in shape:
         return False
-    return _INEXACT.search(raw) is not None
+    return _inexact().search(raw) is not None
+
+
+@cache
+def _inexact() -> Any:
+    """A number stands behind `"key":`, `[` or `,`, or alone. Texts may look alike: then the slow way is taken, nothing
+    else."""
+    import re2  # 15 times as fast here as `re` is; most texts are told without
+
+    latin1 = re2.Options()
+    latin1.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(rb'(?:^|"\s*:|[\[,])\s*-?(?:[0-9]+[.eE]|[0-9]{19})', latin1)
 
 
 def dumps(value: Any) -> bytes:

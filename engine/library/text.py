@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import re2
-
 from engine.library.function import LibraryError, bytes_of, null_out, refuse, scalar_text, text_of
 
 _LETTERS = str.maketrans(
@@ -100,6 +98,8 @@ def matching(pattern: str) -> Callable[[Any], bool]:
 
     Numbers and booleans are tested as their text; whatever else has no text does not match.
     """
+    import re2  # few specs match patterns of their own
+
     options = re2.Options()
     options.log_errors = False
     try:

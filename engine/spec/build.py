@@ -78,7 +78,8 @@ def build_integration(
         test=_test(spec.get("test"), places, wire, rules, ("test",)),
         timeout_seconds=spec.get("http", {}).get("timeoutSeconds"),
         trace=spec.get("http", {}).get("trace", False),
-        tells_address=any(path[:2] == ("webhook", "url") for path in all_paths(blocks, "webhook")),
+        tells_address="webhooks" in spec
+        and any(path[:2] == ("webhook", "url") for path in all_paths(blocks, "webhook")),
         webhook=WebhookBuilder(spec["webhooks"], places, wire, rules, proofs).build() if "webhooks" in spec else None,
     )
 

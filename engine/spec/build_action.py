@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.catalog import (
@@ -26,7 +26,8 @@ from engine.compiled.schema import Schema, misfits
 from engine.compiled.template import surely_present
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
-from engine.redact import mask_fields, sensitive_fields
+from engine.frozen import slotted
+from engine.redact import Sensitive, mask_fields, sensitive_fields
 from engine.spec.build_auth import step_shape
 from engine.spec.build_pages import (
     check_pagination,
@@ -42,7 +43,7 @@ from engine.spec.build_signature import SignatureBuilder
 from engine.spec.places import Places
 
 
-@dataclass(slots=True)
+@slotted
 class _Shapes:
     """What is known of the names of one action while it is compiled, in the order in which it runs."""
 
@@ -114,12 +115,7 @@ class ActionBuilder:
             partial=self._partial(block, self._end_names(block, shapes), path),
             signs=block.get("auth") != "none",
             sign=self._sign(block, shapes, methods, path),
-            verify_answer=self.signatures.signatures(
-                block.get("verifyAnswer", self.spec.get("verifyAnswer")),
-                self.places.verify_answer(),
-                (*path, "verifyAnswer") if "verifyAnswer" in block else ("verifyAnswer",),
-                queries=self.places.any_answer(),
-            ),
+            verify_answer=self._verify_answer(block, path),
             pagination=self._pagination(block, steps, shapes, path) if paging is not None else None,
             needs_scopes=self._scopes(block, methods, path),
         )
@@ -244,7 +240,7 @@ class ActionBuilder:
     def _rules(self, block: Mapping[str, Any], names: Names, path: Path) -> tuple[Rule, ...]:
         """The action's rules before those of the integration."""
         own = self.rules.rules(block.get("errors"), names, (*path, "errors"))
-        return (*own, *self.rules.shared(self.spec.get("errors"), self.places.any_answer()))
+        return (*own, *self.rules.shared(self.spec.get("errors"), self.places))
 
     def _output(self, block: Mapping[str, Any], names: Names, schema: Schema, path: Path) -> Evaluate | None:
         if "output" not in block:
@@ -312,6 +308,15 @@ class ActionBuilder:
             made[methods[i].name] = signature
         return made
 
+    def _verify_answer(self, block: Mapping[str, Any], path: Path) -> tuple[Signature, ...]:
+        own = "verifyAnswer" in block
+        proof = block["verifyAnswer"] if own else self.spec.get("verifyAnswer")
+        if proof is None:
+            return ()
+        here = (*path, "verifyAnswer") if own else ("verifyAnswer",)
+        queries = self.places.any_answer()
+        return self.signatures.signatures(proof, self.places.verify_answer(), here, queries=queries)
+
     def _check_idempotency(self, block: Mapping[str, Any], effect: Effect, path: Path) -> None:
         by = _by(block.get("idempotency"))
         if effect == "write" and by is None:
@@ -319,7 +324,7 @@ class ActionBuilder:
             self.findings.add((*path, "actionId"), "SPEC075", message, "idempotency: key, natural or none")
         if by == "key":
             texts = [block, self.spec.get("http", {}), self.spec.get("auth", ())]
-            if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in all_paths(texts)):
+            if not any(p[:2] in (("call", "idempotencyKey"), ("call", "key")) for p in all_paths(texts, "call")):
                 message = "the key of idempotency: key stands nowhere in the request"
                 self.findings.add((*path, "idempotency"), "SPEC076", message, "send call.idempotencyKey or call.key")
 
@@ -329,8 +334,15 @@ _RENDERED = ("vars", "request", "steps")
 
 
 def _masking(raw: Mapping[str, Any]) -> Evaluate:
-    sensitive = sensitive_fields(raw)
-    return lambda value: mask_fields(value, sensitive)
+    """Masks what the schema calls sensitive; it is read for the first value."""
+    read: list[Sensitive] = []
+
+    def mask(value: Any) -> Any:
+        if not read:
+            read.append(sensitive_fields(raw))
+        return mask_fields(value, read[0])
+
+    return mask
 
 
 def _by(idempotency: Any) -> Any:

@@ -12,6 +12,7 @@ from engine.compiled.query import compile_query
 from engine.compiled.template import paths_of
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
+from engine.library import LIBRARY
 from engine.spec.build_capture import compile_capture
 from engine.spec.build_oauth import ConsentBuilder, check_consent
 from engine.spec.build_request import Wire, all_paths, compile_text, optional_ask
@@ -27,6 +28,21 @@ _STANDARD = {
     "scope": "body.scope",
 }
 """RFC 6749 §5.1."""
+
+
+_TIMED = [function.name for function in LIBRARY.values() if function.wants_now]
+_OF_ACCOUNT = frozenset({"config", "credentials", "app", "token"})
+
+
+def _is_steady(block: Mapping[str, Any]) -> bool:
+    """Is what `apply` adds made of nothing but what the account has, and the same at any time?"""
+    texts = [*block.get("headers", {}).values(), *block.get("basic", ())]
+    plain = not block.keys() - {"headers", "basic"} and all(isinstance(text, str) for text in texts)
+    return (
+        plain
+        and not any(name in text for text in texts for name in _TIMED)
+        and {path[0] for path in all_paths(texts)} <= _OF_ACCOUNT
+    )
 
 
 class AuthBuilder:
@@ -107,7 +123,7 @@ class AuthBuilder:
         if isinstance(basic, list) and len(basic) == 2:
             user, password = (compile_text(t, names, self.findings, (*path, "basic", i)) for i, t in enumerate(basic))
             pair = (user, password)
-        return Apply(**trees, basic=pair)
+        return Apply(**trees, basic=pair, is_steady=_is_steady(block))
 
     def _obtain(self, block: Mapping[str, Any], spec: Mapping[str, Any], path: Path) -> tuple[tuple[Step, ...], Shape]:
         """The steps of a login, and the shape of what they leave behind."""
@@ -136,7 +152,7 @@ class AuthBuilder:
             rules=(
                 *self.rules.rules(step.get("errors"), answer, (*here, "errors")),
                 *self.rules.rules(block.get("errors"), answer, (*path, "errors")),
-                *self.rules.shared(spec.get("errors"), self.places.any_answer()),
+                *self.rules.shared(spec.get("errors"), self.places),
             ),
             when=optional_ask(step, "when", self.places.login_step(steps), self.findings, here),
             outputs={name: self._query_tree(tree, answer, (*here, "outputs", name)) for name, tree in outputs},

@@ -157,7 +157,7 @@ class ConsentBuilder:
 
     def _rules(self, block: Block, path: Path) -> tuple[Any, ...]:
         own = self.rules.rules(block.get("errors"), self.places.login_answer(NOTHING), (*path, "errors"))
-        return (*own, *self.rules.shared(self.wire.spec.get("errors"), self.places.any_answer()))
+        return (*own, *self.rules.shared(self.wire.spec.get("errors"), self.places))
 
     def _filled(self, request: Block, form: Mapping[str, str], here: Path, whole: Path) -> Block:
         """The request with the standard form, where it has no body of its own. `whole`: the block as it is written."""

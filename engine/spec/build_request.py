@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from engine.catalog import BodyKind, EncodeOptions, Evaluate, RequestPlan
 from engine.compiled.fault import EvaluationError, Fault, Path
 from engine.compiled.names import SURE, Names
+from engine.compiled.parts import is_template, split
 from engine.compiled.query import compile_query
-from engine.compiled.template import Escape, compile_template, is_template, paths_of, split, surely_present
+from engine.compiled.template import Escape, compile_template, paths_of, surely_present
 from engine.compiled.tree import DIRECTIVES, Leaf, Leaves, compile_tree, nothing
 from engine.diagnostics import unknown
+from engine.frozen import frozen
 from engine.library.absent import ABSENT
 from engine.library.segment import path_segment
 from engine.spec.findings import Findings
@@ -32,7 +34,7 @@ def compile_text(text: Any, names: Names, findings: Findings, path: Path, escape
 
 def compile_ask(text: Any, names: Names, findings: Findings, path: Path) -> Evaluate:
     """One query, or a literal written `{$const: …}`."""
-    if isinstance(text, Mapping) and "$const" in text:
+    if isinstance(text, dict) and "$const" in text:
         value = text["$const"]
         return lambda _scope: value
     findings.leaves.append(Leaf("query", path, str(text), names))
@@ -47,7 +49,7 @@ def optional_ask(block: Mapping[str, Any], key: str, names: Names, findings: Fin
     return compile_ask(block[key], names, findings, (*path, key)) if key in block else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wire:
     """What all requests of an integration share: servers, common headers, envelope, encodings, escapes."""
 
@@ -55,11 +57,21 @@ class Wire:
     findings: Findings
     escapes: Mapping[str, Escape]
     servers: Mapping[str, Evaluate]
+    query: EncodeOptions
+    form: EncodeOptions
 
     @staticmethod
     def of(spec: Mapping[str, Any], names: Names, findings: Findings) -> Wire:
         escapes = {name: _escape(table) for name, table in spec.get("escapes", {}).items()}
-        return Wire(spec, findings, escapes, _servers(spec.get("servers", {}), names, findings))
+        encode = spec.get("http", {}).get("encode", {})
+        return Wire(
+            spec,
+            findings,
+            escapes,
+            _servers(spec.get("servers", {}), names, findings),
+            query=_options(encode.get("query", {}), arrays="repeat", space="percent"),
+            form=_options(encode.get("form", {}), arrays="index", space="plus"),
+        )
 
     def leaves(self, names: Names) -> Leaves:
         found = self.findings
@@ -86,7 +98,6 @@ class Wire:
         """`own_url`: a request of a method, which may give `url` in place of server and path."""
         kind, body, payload = self._body(block, names, path)
         has_url = own_url and "url" in block
-        encode = self.spec.get("http", {}).get("encode", {})
         return RequestPlan(
             method=str(block.get("method", "GET")),
             server=None if has_url else self._server(block, path),
@@ -98,8 +109,8 @@ class Wire:
             body=body,
             payload=payload,
             graphql=block["graphql"].get("query") if kind == "graphql" else None,
-            query_options=_options(encode.get("query", {}), arrays="repeat", space="percent"),
-            form_options=_options(encode.get("form", {}), arrays="index", space="plus"),
+            query_options=self.query,
+            form_options=self.form,
             send=block.get("send", True),
         )
 
@@ -215,13 +226,19 @@ def _chosen(choose: Evaluate, urls: Mapping[str, Evaluate]) -> Evaluate:
 
 def all_paths(node: Any, about: str = "") -> list[tuple[str, ...]]:
     """The dotted names that the templates of a tree read; `about`: only of those in which this word stands."""
+    found: list[tuple[str, ...]] = []
+    _add_paths(node, about, found)
+    return found
+
+
+def _add_paths(node: Any, about: str, found: list[tuple[str, ...]]) -> None:
     if isinstance(node, str):
-        try:
-            return paths_of(node) if about in node and is_template(node) else []
-        except Fault:
-            return []  # reported where the text was compiled
-    if isinstance(node, Mapping):
-        return [path for value in node.values() for path in all_paths(value, about)]
-    if isinstance(node, list | tuple):
-        return [path for value in node for path in all_paths(value, about)]
-    return []
+        if about in node and is_template(node):
+            with suppress(Fault):  # reported where the text was compiled
+                found += paths_of(node)
+    elif isinstance(node, dict):
+        for value in node.values():
+            _add_paths(value, about, found)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _add_paths(value, about, found)

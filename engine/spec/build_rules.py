@@ -16,6 +16,7 @@ from engine.library.tables import Table
 from engine.library.text import folded
 from engine.spec.build_request import compile_ask, optional_ask
 from engine.spec.findings import Findings
+from engine.spec.places import Places
 
 
 class RuleBuilder:
@@ -29,10 +30,10 @@ class RuleBuilder:
     def rules(self, blocks: Any, names: Names, path: Path) -> tuple[Rule, ...]:
         return tuple(self.rule(block, names, (*path, i)) for i, block in enumerate(blocks or ()))
 
-    def shared(self, blocks: Any, names: Names) -> tuple[Rule, ...]:
+    def shared(self, blocks: Any, places: Places) -> tuple[Rule, ...]:
         """The rules of the integration, compiled once for all its actions."""
         if self._shared is None:
-            self._shared = self.rules(blocks, names, ("errors",))
+            self._shared = self.rules(blocks, places.any_answer(), ("errors",))
         return self._shared
 
     def rule(self, block: Mapping[str, Any], names: Names, path: Path) -> Rule:

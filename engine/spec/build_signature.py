@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.catalog import Evaluate, Put, Signature
-from engine.compiled.expressions import parse, plain_path
 from engine.compiled.fault import Fault, Path
 from engine.compiled.names import Names
-from engine.compiled.template import parts_of
+from engine.compiled.template import parts_of, plain_path
 from engine.compiled.tree import compile_tree
 from engine.diagnostics import unknown
 from engine.spec.build_request import Wire, all_paths, compile_ask, optional_ask
@@ -93,7 +92,7 @@ class SignatureBuilder:
         try:
             found = parts_of(part) if isinstance(part, str) else ()
             for expression in found:
-                names = plain_path(parse(expression)) or ()
+                names = plain_path(expression) or ()
                 if names in _PARSED:
                     message = f"{'.'.join(names)} is what was parsed, and only a text can be signed"
                     hint = "request.raw is the body as it stands on the wire; pairs and json write what was parsed"

@@ -68,5 +68,5 @@ class SubscribeBuilder:
             effect="read" if path[-1] == "delete" else "write",  # what is gone is gone: it may be sent again
             request=self.wire.plan(block.get("request", {}), names, (*path, "request"), own_url=True),
             answer=self.rules.answer(self.wire.spec.get("answer"), None, answer, path),
-            rules=(*own, *self.rules.shared(self.wire.spec.get("errors"), self.places.any_answer())),
+            rules=(*own, *self.rules.shared(self.wire.spec.get("errors"), self.places)),
         )

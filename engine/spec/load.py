@@ -6,24 +6,27 @@ Every spec is read, held to the language's schema, and compiled; one with errors
 from __future__ import annotations
 
 import gc
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from engine.catalog import Catalog, Integration
 from engine.diagnostics import Diagnostic, Position
 from engine.errors import SpecError
+from engine.frozen import frozen
 from engine.plugins import Registry
 from engine.spec.build import build_integration
-from engine.spec.check import check_structure, mistyped
 from engine.spec.findings import Findings
 from engine.spec.refs import Refs
 from engine.spec.source import Source, read, remembered
+from engine.spec.states import State, read_file, state_from
 
 SPEC = "spec.yaml"
 _MISNAMED = "spec.yml"
@@ -31,7 +34,7 @@ LOGO = "logo.svg"
 _LOGO_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compiled:
     """What came of one spec. `integration` is None when a finding is an error; the rest is there as far as it came."""
 
@@ -44,17 +47,19 @@ class Compiled:
     """Knows where each part of `resolved` was written, and every query and template."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """One spec as it was read. `unfit`: what is wrong with the logo, which is None then."""
 
     path: Path
     text: bytes = field(repr=False)
     logo: bytes | None = field(repr=False)
+    states: tuple[State, State | None]
+    """How its file and that of its logo looked right before they were read."""
     unfit: tuple[Diagnostic, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """What came of the folders: the integrations that compile, all findings, and the texts they point into."""
 
@@ -114,22 +119,36 @@ def spec_files(folders: Iterable[Path]) -> list[Path]:
 
     A `spec.yml` without a `spec.yaml` beside it is one too, so that its author is told of the name.
     """
-    found: list[Path] = []
+    return [Path(path) for path in spec_paths(folders)]
+
+
+def spec_paths(folders: Iterable[Path], is_there: Callable[[str], bool] = os.path.lexists) -> Iterator[str]:
+    """The same one by one, as text. `is_there`: also a link that leads nowhere is told, not passed over."""
     for folder in folders:
         if folder.is_file():
-            found.append(folder)
+            yield str(folder)
         elif (folder / SPEC).is_file():
-            found.append(folder / SPEC)
-        elif inside := sorted(path for place in folder.glob("*") if (path := _spec_in(place)) is not None):
-            found.extend(inside)
-        elif (folder / _MISNAMED).is_file():
-            found.append(folder / _MISNAMED)
-    return found
+            yield str(folder / SPEC)
+        else:
+            yield from _specs_in(folder, is_there)
 
 
-def _spec_in(folder: Path) -> Path | None:
-    # lexists: a link that leads nowhere is told, not passed over
-    return next((path for name in (SPEC, _MISNAMED) if os.path.lexists(path := folder / name)), None)
+def _specs_in(folder: Path, is_there: Callable[[str], bool]) -> Iterator[str]:
+    is_empty = True
+    for place in _places_in(folder):
+        path = f"{place}{os.sep}{SPEC}"
+        if is_there(path) or is_there(path := f"{place}{os.sep}{_MISNAMED}"):
+            is_empty = False
+            yield path
+    if is_empty and (folder / _MISNAMED).is_file():
+        yield str(folder / _MISNAMED)
+
+
+def _places_in(folder: Path) -> list[str]:
+    try:
+        return sorted(one.path for one in os.scandir(folder))
+    except OSError:
+        return []
 
 
 def compile_text(
@@ -139,6 +158,8 @@ def compile_text(
 
     What is wrong with the structure does not hide what is wrong with names and expressions.
     """
+    from engine.spec.check import check_structure  # what is known to compile is not checked again
+
     source, diagnostics = read(file, text)
     if source is None:
         return Compiled(None, diagnostics)
@@ -174,6 +195,8 @@ _BLANK: Mapping[str, Any] = {
 def _fit(source: Source) -> dict[str, Any]:
     """The spec with an empty value wherever its value has a wrong type, so that the rest can be compiled."""
     whole: dict[str, Any] = deepcopy(source.value)
+    from engine.spec.check import mistyped
+
     for path, wanted in mistyped(source):
         around: Any = whole
         for step in path[:-1]:
@@ -197,11 +220,11 @@ def read_spec(path: Path) -> Written | Diagnostic:
     if path.name == _MISNAMED:
         return Diagnostic("SPEC097", f"a spec's file is named {SPEC}", here, 1, "rename it")
     try:
-        text = path.read_bytes()
+        text, status = read_file(path)
     except OSError as error:
         return Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here)
-    logo, unfit = _logo(path.parent / LOGO)
-    return Written(path, text, logo, tuple(unfit))
+    logo, seen, unfit = _logo(path.parent / LOGO)
+    return Written(path, text or b"", logo, (state_from(status), seen), unfit)
 
 
 def compile_written(written: Written, registry: Registry, models: Mapping[str, Any]) -> Compiled:
@@ -217,29 +240,39 @@ def compile_written(written: Written, registry: Registry, models: Mapping[str, A
 
 
 def compile_known(
-    written: Written, value: Mapping[str, Any], registry: Registry, models: Mapping[str, Any]
+    path: Path, value: Mapping[str, Any], logo: bytes | None, registry: Registry, models: Mapping[str, Any]
 ) -> Integration:
     """The integration of a spec that was compiled before without errors, and gave this value; its actions are compiled
     when they are first asked for. Raises `SpecError` where it was not so."""
-    findings = Findings(remembered(str(written.path), written.text.decode(), value))
+    findings = Findings(remembered(str(path), value))
     spec = Refs(value, models, findings).resolve(value)
-    integration = build_integration(spec, findings, registry, written.logo, known_good=True)
+    integration = build_integration(spec, findings, registry, logo, known_good=True)
     findings.raise_errors()
     return integration
 
 
-def _logo(path: Path) -> tuple[bytes | None, list[Diagnostic]]:
-    if not path.is_file():
-        return None, []
-    if path.stat().st_size > _LOGO_BYTES:
+def _logo(path: Path) -> tuple[bytes | None, State | None, tuple[Diagnostic, ...]]:
+    """The logo, how it looked, and why there is none where one should be."""
+    here = Position(str(path), 1, 1)
+    try:
+        logo, status = read_file(path, _is_logo)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None, ()
+    except OSError as error:
+        return None, None, (Diagnostic("SPEC096", f"can't read the file: {type(error).__name__}", here),)
+    if logo is None and stat.S_ISREG(status.st_mode):
         message = f"the logo is larger than {_LOGO_BYTES // 1024} kB"
-        return None, [Diagnostic("SPEC095", message, Position(str(path), 1, 1))]
-    return path.read_bytes(), []
+        return None, state_from(status), (Diagnostic("SPEC095", message, here),)
+    return logo, state_from(status), ()
+
+
+def _is_logo(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _LOGO_BYTES
 
 
 def read_models(schemas: Path) -> Mapping[str, Any]:
     """The schemas that specs may refer to, by their names."""
-    return {path.stem: json.loads(path.read_bytes()) for path in sorted((schemas / "models").glob("*.json"))}
+    return {path.stem: orjson.loads(path.read_bytes()) for path in sorted((schemas / "models").glob("*.json"))}
 
 
 @contextmanager
@@ -251,4 +284,7 @@ def collector_off() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():  # else some are frozen for good
+                gc.freeze()
+                gc.unfreeze()  # all that was made is of the oldest generation now, which is seldom walked
             gc.enable()

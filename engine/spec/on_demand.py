@@ -1,8 +1,9 @@
-"""A mapping whose values are made when they are first asked for."""
+"""Mappings whose values are made when they are first asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,3 +45,23 @@ class OnDemand(Mapping[str, T]):
 
     def __repr__(self) -> str:
         return f"{len(self._made)} of {len(self._makers)} are made"
+
+
+class WholeOnDemand(Mapping[str, T]):
+    """All values are made when the mapping is first looked into."""
+
+    def __init__(self, make: Callable[[], Mapping[str, T]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, T]:
+        return self._make()
+
+    def __getitem__(self, name: str) -> T:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)

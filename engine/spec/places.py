@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import field, replace
 from typing import Any
 
 from engine.compiled.names import ANY, SURE, Names, Shape, keys, shape_of
+from engine.frozen import frozen
 from engine.library.function import Function
 from engine.library.tables import Table
 
@@ -15,6 +16,7 @@ TOKEN = keys("access", "refresh", "expiresAt", "scope", sure=False)
 REQUEST = keys("method", "url", "base", "path", "headers", "query", "queryText", "form", "json", "raw", sure=False)
 ANSWER = dict.fromkeys(("status", "headers", "body", "text", "code", "message"), ANY)
 AUTH = keys("method")
+CALLED = keys("url")
 MESSAGE = dict.fromkeys(("method", "query", "form", "headers", "body", "text"), ANY)
 CALLBACK = Shape(
     {**MESSAGE, **keys("redirectUri", "code").fields, **keys("codeVerifier", sure=False).fields},  # type: ignore[dict-item]
@@ -46,7 +48,7 @@ def _before_route(names: Names) -> Names:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """Names for each place of one integration."""
 
@@ -59,6 +61,8 @@ class Places:
     """The root `webhook` of requests and checks, where the spec has webhooks; absent until they are opened."""
     written: frozenset[str]
     """Fields of the form that `capture` may write: readOnly and writeOnly ones."""
+    told: dict[tuple[bool, bool], Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
+    """Advice about names, by whether credentials and the call may be named: many places share it."""
 
     @staticmethod
     def of(
@@ -81,17 +85,20 @@ class Places:
         )
 
     def _names(self, place: str, **roots: Shape) -> Names:
-        return Names(roots, self.tables, self.functions, place, self._advice(roots))
+        kind = ("credentials" in roots, "call" in roots)
+        if kind not in self.told:
+            self.told[kind] = self._advice(*kind)
+        return Names(roots, self.tables, self.functions, place, self.told[kind])
 
-    def _advice(self, roots: Mapping[str, Shape]) -> dict[str, str]:
+    def _advice(self, has_credentials: bool, has_call: bool) -> dict[str, str]:
         """Config and credentials are told apart by `writeOnly`: whoever looks for one under the other is told so."""
-        where = "" if "credentials" in roots else ", which only auth and proofs may read"
+        where = "" if has_credentials else ", which only auth and proofs may read"
         found = {
             f"config.{name}": f"it is a credential: credentials.{name}{where}" for name in self.credentials.fields or ()
         }
         for name in self.config.fields or ():
             found[f"credentials.{name}"] = f"it is no credential: {name} lacks writeOnly: true in configSchema"
-        if "call" in roots:
+        if has_call:
             found["now"] = "the time of the call is call.now"
         return {**found, "credentials": "credentials stand in auth (apply, sign, obtain) and in proofs only"}
 
@@ -154,7 +161,7 @@ class Places:
         return self._names(
             "on an answer",
             **ANSWER, input=input_, config=self.config, vars=vars_, read=read, steps=steps,
-            call=CALL, auth=AUTH, request=keys("url"),
+            call=CALL, auth=AUTH, request=CALLED,
         )  # fmt: skip
 
     def any_answer(self) -> Names:

@@ -6,9 +6,9 @@ Nothing is built before its guard has passed: characters first, then depth and n
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Iterable
+from sys import intern
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
@@ -18,9 +18,11 @@ from engine.diagnostics import Diagnostic
 from engine.spec import scalars
 from engine.spec.marks import ListMarks, MapMarks, Marks, Text
 from engine.spec.offsets import trace
-from engine.spec.scalars import Ambiguous, quoted
+from engine.spec.scalars import LONGEST_WORD, NUMBER_INITIALS, Ambiguous, quoted
 from engine.spec.syntax import Complaint, explain, unquoted_template
 
+PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where PyYAML was built with it (about ten times as fast), else the parser in Python."""
 MAX_DEPTH = 64
 MAX_EVENTS = 100_000
 MAX_FINDINGS = 100
@@ -59,23 +61,16 @@ class _OpenList:
 class _OpenMap:
     """A mapping whose end has not come yet; keys and values take turns."""
 
-    __slots__ = ("awaits_key", "instead", "is_kept", "key", "key_end", "marks", "value")
+    __slots__ = ("awaits_key", "instead", "is_kept", "key", "key_event", "marks", "value")
 
     def __init__(self, start: int) -> None:
         self.value: dict[str, Any] = {}
         self.marks = MapMarks(start)
         self.awaits_key = True
         self.key = ""
-        self.key_end = 0
+        self.key_event: Any = None
         self.is_kept = True  # False: the key was given before, and its first value stays
         self.instead: str | None = None  # an unquoted template: its text is the value then
-
-    def take(self, key: str, start: int, end: int) -> int | None:
-        """Takes the key; if it was given before, returns where."""
-        first = self.marks.keys.setdefault(key, start)
-        self.key, self.key_end, self.awaits_key = key, end, False
-        self.is_kept = first == start
-        return None if self.is_kept else first
 
     def put(self, value: Any, marks: Marks) -> None:
         if self.is_kept:
@@ -94,7 +89,7 @@ class Reader:
         self.findings: list[Diagnostic] = []
         self._source = source
         self._text = source.text
-        self._has_hard_space = "\xa0" in source.text
+        self._is_usual = "\xa0" not in source.text  # which unquoted text may not hold
         self._root = _OpenList(0)
         self._top: _Open = self._root
         self._stack: list[_Open] = [self._root]
@@ -104,20 +99,21 @@ class Reader:
     def read(self, parser: Any) -> tuple[Any, Marks]:
         """The value of the only document and where everything in it stands. Raises `Stopped` when it can't be read."""
         self._check_characters()
-        last = 0
+        last: Any = None
         try:
-            stream: Iterable[Any] = yaml.parse(self._text, Loader=parser)
+            stream: Iterable[Any] = iter(parser(self._text).get_event, None)
             for count, event in enumerate(stream):
-                start, last = event.start_mark.index, event.end_mark.index
+                last = event
                 if count > MAX_EVENTS:
-                    self._stop("YAML005", f"the file holds more than {MAX_EVENTS:,} keys and values", last)
+                    self._stop("YAML005", f"the file holds more than {MAX_EVENTS:,} keys and values", _end(event))
                 handle = _HANDLERS.get(type(event))
                 if handle:
-                    handle(self, event, start, last)
+                    handle(self, event, event.start_mark.index)
         except yaml.YAMLError as error:
             self._complain(explain(error, self._text))
         except (ValueError, OverflowError):  # the parser in Python makes a character of "\UFFFFFFFF" without looking
-            self._complain(Complaint("YAML006", "an escape or directive that YAML can't hold", last))
+            end = _end(last) if last else 0
+            self._complain(Complaint("YAML006", "an escape or directive that YAML can't hold", end))
         if not self._root.value:
             self._stop("YAML008", "the file holds no document", 0)
         return self._root.value[0], self._root.marks.values[0]
@@ -150,6 +146,8 @@ class Reader:
         self._stop(complaint.code, complaint.message, complaint.start, complaint.hint)
 
     def _check_characters(self) -> None:
+        if self._text.replace("\n", "").isprintable():
+            return  # no forbidden character is printable
         for match in _FORBIDDEN.finditer(self._text):
             char, (start, end) = match.group()[0], match.span()
             if char == "\r":
@@ -164,70 +162,80 @@ class Reader:
 
     # --- events ---
 
-    def _document(self, event: events.DocumentStartEvent, start: int, end: int) -> None:
+    def _document(self, event: events.DocumentStartEvent, start: int) -> None:
         if self._root.value:
             self._stop("YAML009", "a second document begins here", start, "one file holds one document: remove the ---")
         if event.version or event.tags:
-            self._report("YAML010", "directives are not part of the language", start, end, "remove the line")
+            self._report("YAML010", "directives are not part of the language", start, _end(event), "remove the line")
 
-    def _scalar(self, event: events.ScalarEvent, start: int, end: int) -> None:
-        value, top = sys.intern(event.value), self._top  # the same words stand in a file a thousand times
-        event.value = value
+    def _scalar(self, event: events.ScalarEvent, start: int) -> None:
+        value, top = intern(event.value), self._top  # the same words stand in a file a thousand times
         if event.tag is not None or event.anchor is not None:
-            refused = self._refuse(event, start, end)
+            refused = self._refuse(event, start)
             value = value or refused
+        style = event.style
+        is_text = not style and len(value) > LONGEST_WORD and value[0] not in NUMBER_INITIALS and self._is_usual
         if isinstance(top, _OpenMap) and top.awaits_key:
-            self._key(top, event, start, end)
-        elif event.style:
-            top.put(self._quoted(event, start, end), start)
+            if not is_text:
+                value = self._key(value, event, start)
+            self._take(top, value, start, event)
+        elif is_text:
+            top.put(value, start)
+        elif style:
+            top.put(self._quoted(value, event, start), start)
         elif value:
-            top.put(self._plain(value, start, end), start)
+            top.put(self._plain(value, event, start), start)
         else:
             if isinstance(top, _OpenMap):
                 self._check_colon(top, start)
             top.put(None, start)
 
-    def _plain(self, value: str, start: int, end: int) -> Any:
-        if self._has_hard_space:
+    def _plain(self, value: str, event: events.ScalarEvent, start: int) -> Any:
+        if not self._is_usual:
             self._check_hard_space(start, value)
         resolved = scalars.resolve(value)
         if not isinstance(resolved, Ambiguous):
             return resolved
-        self._report(resolved.code, resolved.message, start, end, resolved.hint)
+        self._report(resolved.code, resolved.message, start, _end(event), resolved.hint)
         return value
 
-    def _quoted(self, event: events.ScalarEvent, start: int, end: int) -> str:
-        value = event.value
-        if event.style != '"' or len(value) + 2 == end - start or not _SURROGATE.search(value):
+    def _quoted(self, value: str, event: events.ScalarEvent, start: int) -> str:
+        if event.style != '"' or len(value) + 2 == _end(event) - start or not _SURROGATE.search(value):
             return value
-        self._report("YAML006", "an escape stands for half a character", start, end, "write the character itself")
+        self._report(
+            "YAML006", "an escape stands for half a character", start, _end(event), "write the character itself"
+        )
         return ""
 
-    def _key(self, top: _OpenMap, event: events.ScalarEvent, start: int, end: int) -> None:
-        key = event.value
+    def _key(self, key: str, event: events.ScalarEvent, start: int) -> str:
         if event.style:
-            key = self._quoted(event, start, end)
-        elif key == "<<":
-            self._report("YAML013", "merge keys are not part of the language", start, end, "write the keys out")
+            return self._quoted(key, event, start)
+        if key == "<<":
+            self._report("YAML013", "merge keys are not part of the language", start, _end(event), "write the keys out")
         elif not key:
-            self._report("YAML015", "a key is missing before the colon", start, end)
+            self._report("YAML015", "a key is missing before the colon", start, _end(event))
         elif not isinstance(scalars.resolve(key), str):
-            self._report("YAML015", f"the key {_shown(key)} is not text", start, end, f"quote it: {quoted(key)}")
-        elif self._has_hard_space:
+            self._report(
+                "YAML015", f"the key {_shown(key)} is not text", start, _end(event), f"quote it: {quoted(key)}"
+            )
+        elif not self._is_usual:
             self._check_hard_space(start, key)
-        self._take(top, key, start, end)
+        return key
 
-    def _take(self, top: _OpenMap, key: str, start: int, end: int) -> None:
-        first = top.take(key, start, end)
-        if first is not None:
+    def _take(self, top: _OpenMap, key: str, start: int, event: events.Event) -> None:
+        """`event`: with which the key ends."""
+        first = top.marks.keys.setdefault(key, start)
+        top.key, top.key_event, top.awaits_key = key, event, False
+        top.is_kept = first == start
+        if not top.is_kept:
             at = self._source.at(first)
             message = f"the key {_shown(key)} is given twice: first in line {at.line}, column {at.column}"
-            self._report("YAML014", message, start, end, "remove one of the two")
+            self._report("YAML014", message, start, _end(event), "remove one of the two")
 
-    def _open(self, event: events.CollectionStartEvent, start: int, end: int) -> None:
+    def _open(self, event: events.CollectionStartEvent, start: int) -> None:
         top = self._top
         if event.tag is not None or event.anchor is not None:
-            self._refuse(event, start, end)
+            self._refuse(event, start)
         if len(self._stack) > MAX_DEPTH:
             self._stop("YAML004", f"lists and mappings are nested more than {MAX_DEPTH} deep", start)
         opened: _Open = _OpenMap(start) if isinstance(event, events.MappingStartEvent) else _OpenList(start)
@@ -246,34 +254,35 @@ class Reader:
         opened.instead = self._text[start:end]
         self._mute()
 
-    def _close(self, event: events.CollectionEndEvent, start: int, end: int) -> None:
+    def _close(self, event: events.CollectionEndEvent, _start: int) -> None:
         closed = self._stack.pop()
         top = self._top = self._stack[-1]
         if self._muted > len(self._stack):
             self._muted = 0
         start = closed.marks.start
         if isinstance(top, _OpenMap) and top.awaits_key:
-            self._take(top, self._text[start:end], start, end)
+            self._take(top, self._text[start : _end(event)], start, event)
         elif isinstance(closed, _OpenMap) and closed.instead is not None:
-            self._spoilt_line = self._source.at(end).line
+            self._spoilt_line = self._source.at(_end(event)).line
             top.put(closed.instead, start)
         else:
             top.put(closed.value, closed.marks)
 
-    def _alias(self, event: events.AliasEvent, start: int, end: int) -> None:
+    def _alias(self, event: events.AliasEvent, start: int) -> None:
+        end = _end(event)
         raw = self._first_line(start, end)
         hint = f"write the value out, or quote it if it is text: {quoted(raw)}"
         self._report("YAML011", "aliases are not part of the language", start, end, hint)
         if isinstance(self._top, _OpenMap) and self._top.awaits_key:
-            self._take(self._top, raw, start, end)
+            self._take(self._top, raw, start, event)
         else:
             self._top.put(None, start)
 
     # --- what they share ---
 
-    def _refuse(self, event: events.ScalarEvent | events.CollectionStartEvent, start: int, end: int) -> str:
+    def _refuse(self, event: events.ScalarEvent | events.CollectionStartEvent, start: int) -> str:
         """Reports the anchor or tag of a value; the text that the author may have meant."""
-        raw = self._first_line(start, end)
+        raw = self._first_line(start, _end(event))
         code, what = ("YAML011", "anchors") if event.tag is None else ("YAML012", "tags")
         is_text = isinstance(event, events.ScalarEvent) and len(raw) <= _LONGEST_SHOWN
         end = start + len(raw if is_text else raw.rstrip("[{ "))
@@ -283,10 +292,11 @@ class Reader:
 
     def _check_colon(self, top: _OpenMap, start: int) -> None:
         """`{a, b: 1}` and `? a` give a key without a value: usually a comma inside unquoted text."""
-        if ":" not in self._text[top.key_end : start]:
+        end = _end(top.key_event)
+        if ":" not in self._text[end:start]:
             hint = "give it a value, or quote the text before it if the comma belongs to that"
             at = top.marks.keys[top.key] if top.is_kept else start
-            self._report("YAML016", f"the key {_shown(top.key)} has no colon", at, top.key_end, hint)
+            self._report("YAML016", f"the key {_shown(top.key)} has no colon", at, end, hint)
 
     def _check_hard_space(self, start: int, value: str) -> None:
         if "\xa0" in value:
@@ -302,7 +312,7 @@ class Reader:
         return self._text[start:end].split("\n", 1)[0].rstrip()
 
 
-_HANDLERS: dict[type[events.Event], Callable[[Reader, Any, int, int], None]] = {
+_HANDLERS: dict[type[events.Event], Callable[[Reader, Any, int], None]] = {
     events.DocumentStartEvent: Reader._document,
     events.ScalarEvent: Reader._scalar,
     events.MappingStartEvent: Reader._open,
@@ -311,6 +321,12 @@ _HANDLERS: dict[type[events.Event], Callable[[Reader, Any, int, int], None]] = {
     events.SequenceEndEvent: Reader._close,
     events.AliasEvent: Reader._alias,
 }
+
+
+def _end(event: events.Event) -> int:
+    """The index in the text where an event ends; few are asked."""
+    assert event.end_mark is not None  # every parser of PyYAML sets it
+    return event.end_mark.index
 
 
 def _shown(key: str) -> str:

@@ -28,9 +28,10 @@ class Ambiguous(NamedTuple):
 
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _BOOLEANS = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
-_LONGEST_WORD = max(map(len, [*_CONSTANTS, *_BOOLEANS]))
+LONGEST_WORD = max(map(len, [*_CONSTANTS, *_BOOLEANS]))
+"""What is longer and begins as no number does (`NUMBER_INITIALS`) is text."""
 _WORD_INITIALS = frozenset(c for word in (*_CONSTANTS, *_BOOLEANS) for c in (word[0], word[0].upper()))
-_NUMBER_INITIALS = frozenset("0123456789+-.")
+NUMBER_INITIALS = frozenset("0123456789+-.")
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
@@ -47,8 +48,8 @@ def resolve(plain: str) -> Scalar | Ambiguous:
     """The value of an unquoted, non-empty scalar, or why it has none."""
     first = plain[0]
     if first in _WORD_INITIALS:
-        return _word(plain) if len(plain) <= _LONGEST_WORD else plain
-    if first in _NUMBER_INITIALS:
+        return _word(plain) if len(plain) <= LONGEST_WORD else plain
+    if first in NUMBER_INITIALS:
         return _digits(plain)
     return Ambiguous("YAML019", '"~" could be null', 'write null, or quote it: "~"') if plain == "~" else plain
 

@@ -18,19 +18,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import yaml
-
 from engine.diagnostics import Diagnostic, Position
 from engine.spec.marks import MapMarks, Marks, Text
 from engine.spec.offsets import trace
-from engine.spec.reader import Reader, Stopped
 
 Path: TypeAlias = tuple[str | int, ...]
 
 MAX_BYTES = 512 * 1024
-
-PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where PyYAML was built with it (about ten times as fast), else the parser in Python."""
 
 _NUMBER_OR_WORD = re.compile(r"[-\w.]*")
 
@@ -87,26 +81,34 @@ class Source:
         return (marks if isinstance(marks, int) else marks.start), value
 
 
-def remembered(file: str, text: str, value: Any) -> Source:
+def remembered(file: str, value: Any) -> Source:
     """A file that was read before, with the value that it gave then. Every position in it is its beginning."""
-    return Source(file, text, value, 0, Text(file, text))
+    return Source(file, "", value, 0, Text(file, ""))
 
 
-def read(file: str, text: str | bytes, *, parser: Any = PARSER) -> tuple[Source | None, list[Diagnostic]]:
+def read(file: str, text: str | bytes, *, parser: Any = None) -> tuple[Source | None, list[Diagnostic]]:
     """The file's value and all findings in the order of the text; nothing in the text makes it raise.
 
     Without a finding there is a source. With findings there is one when the parser came to the end of the file, so
     that later checks can add theirs: what is ambiguous is text then, an alias is null, of two equal keys the first
-    counts. `file` is only the name that positions show.
+    counts. `file` is only the name that positions show. `parser`: a loader of PyYAML that
+    reads it all; None: the short way where that can, else the fastest there is.
     """
+    from engine.spec.plain_reader import read_plainly  # a process whose specs are all known reads no YAML
+
     decoded, refused = _decoded(file, text)
     if refused:
         return None, [refused]
     lines = Text(file, decoded)
+    short = read_plainly(decoded) if parser is None else None
+    if short is not None:
+        return Source(file, decoded, *short, lines), []
+    from engine.spec.reader import PARSER, Reader, Stopped
+
     reader = Reader(lines)
     source = None
     try:
-        value, marks = reader.read(parser)
+        value, marks = reader.read(parser or PARSER)
         source = Source(file, decoded, value, marks, lines)
     except Stopped:
         pass  # the findings say why

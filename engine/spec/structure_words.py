@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.compiled.structure import Breach, Node, Path, Structure
 from engine.diagnostics import nearest, unknown
+from engine.frozen import frozen
 
 _TYPES = {
     "string": "text",
@@ -27,7 +27,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _LONGEST_NAME = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One finding; `place` leads to the value, to the key itself, or to the object that lacks `missing`."""
 

@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.bootstrap import open_kept
 from engine.cases.read import read_folder
 from engine.catalog import Catalog
 from engine.errors import SpecError
 from engine.locations import plugins_dir, schemas_dir, specs_dir
 from engine.plugins import Registry, load_plugins
+from engine.settings import Settings
 from engine.spec.kept import Kept, compiler, packed, unpacked
 from engine.spec.load import load_catalog
 from engine.spec.on_demand import OnDemand
@@ -29,11 +31,13 @@ from tests.support import specs
 
 OTHER = "acme-other"
 KEY = "0" * 64
+BEGAN = "began"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Two specs that were compiled once."""
+@pytest.fixture(params=[0, 60], ids=["files are read again", "files are looked at"])
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Two specs that were compiled once. Processes begin so many seconds from now: files of before are at rest then."""
+    (tmp_path / BEGAN).write_text(str(request.param))
     specs.catalog(tmp_path / "specs", specs.spec(), specs.spec(integration_id=OTHER))
     (tmp_path / "specs" / OTHER / "logo.svg").write_text("<svg/>")
     assert known(tmp_path) == set()
@@ -42,7 +46,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def opened(home: Path, maker: str | None = "this compiler") -> Catalog:
-    return kept_catalog([home / "specs"], Registry(), schemas_dir(), Kept(home / "cache", maker))
+    return kept_catalog([home / "specs"], Registry, schemas_dir(), kept_by(home, maker))
+
+
+def kept_by(home: Path, maker: str | None = "this compiler") -> Kept:
+    return Kept(home / "cache", maker, start=time.time() + int((home / BEGAN).read_text()))
 
 
 def known(home: Path, maker: str | None = "this compiler") -> set[str]:
@@ -82,8 +90,8 @@ def test_what_was_compiled_once_is_compiled_when_it_is_used(home):
 def test_a_catalog_that_was_kept_is_that_of_a_full_compile(tmp_path):
     registry, kept = load_plugins(plugins_dir()), Kept(tmp_path, "this compiler")
     full = load_catalog([specs_dir()], registry, schemas_dir()).integrations
-    kept_catalog([specs_dir()], registry, schemas_dir(), kept)
-    for name, one in kept_catalog([specs_dir()], registry, schemas_dir(), kept).integrations.items():
+    kept_catalog([specs_dir()], lambda: registry, schemas_dir(), kept)
+    for name, one in kept_catalog([specs_dir()], lambda: registry, schemas_dir(), kept).integrations.items():
         for field in ("name", "version", "logo", "config_schema", "auth_methods", "hosts", "limits", "tells_address"):
             assert repr(getattr(one, field)) == repr(getattr(full[name], field)), (name, field)
         assert list(one.actions) == list(full[name].actions)
@@ -151,14 +159,15 @@ def test_errors_are_told_at_every_start_and_not_kept(home):
     for _ in range(2):
         with pytest.raises(SpecError, match="naem"):
             opened(home)
-    assert len(kept_files(home)) == 2
+    assert len(kept_files(home)) == 3  # the two that were right, and what they looked like
 
 
 def test_two_folders_with_one_id_are_told_also_when_both_are_known(home):
     twin = home / "twin"
     shutil.copytree(home / "specs" / OTHER, twin / OTHER)
-    with pytest.raises(SpecError, match="SPEC078"):
-        kept_catalog([home / "specs", twin], Registry(), schemas_dir(), Kept(home / "cache", "this compiler"))
+    for _ in range(2):
+        with pytest.raises(SpecError, match="SPEC078"):
+            kept_catalog([home / "specs", twin], Registry, schemas_dir(), kept_by(home))
 
 
 def pipe_in_place_of(file: Path) -> None:
@@ -192,9 +201,10 @@ def test_a_folder_in_the_place_of_a_file_is_passed_over(home):
 
 
 def test_a_file_under_another_name_is_not_believed(home):
-    one, other = kept_files(home)
-    one.replace(other)
-    assert len(known(home)) == 0
+    names, contents = kept_files(home), [file.read_bytes() for file in kept_files(home)]
+    for name, content in zip(names, [*contents[1:], contents[0]], strict=True):
+        name.write_bytes(content)
+    assert known(home) == set()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
@@ -213,8 +223,8 @@ def test_where_nothing_can_be_kept_all_is_compiled_as_ever(home, place):
     (home / "link").symlink_to(home / "cache")
     (home / "cache" / "x").touch()
     for _ in range(2):
-        kept = Kept(home / place, "another compiler")
-        found = kept_catalog([home / "specs"], Registry(), schemas_dir(), kept).integrations
+        kept = Kept(home / place, "another compiler", start=time.time() + 60)
+        found = kept_catalog([home / "specs"], Registry, schemas_dir(), kept).integrations
         assert not any(isinstance(one.actions, OnDemand) for one in found.values())
 
 
@@ -226,23 +236,53 @@ def test_the_folder_around_is_made_only_where_it_is_asked_for_and_for_its_owner(
     assert (Kept(folder, "this compiler").recall(KEY), room.stat().st_mode & 0o777) == (b"content", 0o700)
 
 
-def test_a_file_that_vanishes_between_start_and_use_is_made_up_for_by_the_text(home):
+def test_a_spec_that_is_edited_between_start_and_use_is_the_one_of_the_start(home):
+    catalog = opened(home)
+    spec_of(home).write_text("half a fi")
+    one = catalog.integrations[specs.ID]
+    assert (list(one.actions), one.actions["quote"].action_id) == (["quote"], "quote")
+    with pytest.raises(SpecError):
+        opened(home)
+
+
+def test_the_logo_of_a_spec_is_the_one_of_the_start(home):
+    catalog = opened(home)
+    (home / "specs" / OTHER / "logo.svg").write_text("<svg>another</svg>")
+    assert catalog.integrations[OTHER].logo == b"<svg/>"
+    assert opened(home).integrations[OTHER].logo == b"<svg>another</svg>"
+
+
+def test_what_vanishes_between_start_and_use_is_made_up_for_by_the_file_and_kept_again(home):
     catalog = opened(home)
     damage(home, lambda file: file.unlink())
-    spec_of(home).write_text("half a fi")
-    assert list(catalog.integrations[specs.ID].actions) == ["quote"]
-    assert catalog.integrations[specs.ID].actions["quote"].action_id == "quote"
+    assert list(catalog.integrations[OTHER].actions) == ["quote"]
+    assert (catalog.integrations[OTHER].logo, len(kept_files(home))) == (b"<svg/>", 1)
+    assert known(home) == {OTHER}
 
 
-def test_what_nobody_has_written_for_a_month_goes_and_what_is_in_use_comes_back(home):
-    damage(home, lambda file: os.utime(file, (1, 1)))
+def test_what_vanishes_together_with_an_edit_is_told_and_neither_half_nor_another_spec(home):
+    catalog = opened(home)
+    damage(home, lambda file: file.unlink())
+    before = spec_of(home).read_text()
+    put(spec_of(home), before.replace("Acme", "Acne"))
+    with pytest.raises(SpecError, match=r"changed after this process began.*start the process again"):
+        catalog.integrations[specs.ID]
+    spec_of(home).unlink()
+    with pytest.raises(SpecError, match="FileNotFoundError"):
+        catalog.integrations[specs.ID]
+    spec_of(home).write_text(before)
+    assert catalog.integrations[specs.ID].name.count("Acme") == 1
+
+
+def test_what_nobody_has_used_for_a_month_goes(home):
     draft = home / "cache" / ".draft-of-a-killed-process"
     draft.touch()
-    os.utime(draft, (1, 1))
+    catalog = opened(home)
+    damage(home, lambda file: os.utime(file, (1, 1)))
+    assert catalog.integrations[OTHER].logo == b"<svg/>"  # a use
     put(spec_of(home), spec_of(home).read_text() + "\n")
-    assert len(kept_files(home)) == 3
-    opened(home)
-    assert (known(home), draft.exists()) == ({specs.ID}, False)
+    assert len(kept_files(home)) == 4
+    assert (known(home), draft.exists()) == ({OTHER}, False)
     assert known(home) == {specs.ID, OTHER}
 
 
@@ -330,19 +370,37 @@ def sources(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def compiler_of(sources: Path) -> str | None:
-    compiler.cache_clear()
-    return compiler(sources / "schemas", sources / "plugins")
+def compiler_of(sources: Path, began: float = 60) -> str | None:
+    """As a process finds it that begins so many seconds from now."""
+    return compiler(sources / "schemas", sources / "plugins", time.time() + began)
 
 
-@pytest.mark.parametrize("pattern", ["schemas/integration.schema.json", "schemas/models/*.json", "plugins/[!_]*.py"])
+SOURCES = ["schemas/integration.schema.json", "schemas/models/*.json", "plugins/[!_]*.py"]
+
+
+@pytest.mark.parametrize("pattern", SOURCES)
 def test_a_source_of_what_is_found_out_makes_another_compiler(sources, pattern):
     before, path = compiler_of(sources), next(sources.glob(pattern))
+    assert before == compiler_of(sources)
     put(path, path.read_text() + "\n")
     after = compiler_of(sources)
-    assert after is None or after != before
-    path.touch()
-    assert compiler_of(sources) is None  # what runs may be older than what stands on disk
+    path.rename(path.with_stem("renamed"))
+    assert len({before, after, compiler_of(sources), None}) == 4
+
+
+def test_a_source_that_was_just_changed_may_not_be_what_runs(sources, caplog):
+    assert (compiler_of(sources, 0), compiler_of(sources, 9), caplog.text) == (None, None, "")
+
+
+def test_a_time_to_come_that_a_source_was_given_says_nothing(sources):
+    path = next(sources.glob("plugins/[!_]*.py"))
+    os.utime(path, (time.time() + 1e8, time.time() + 1e8))
+    assert compiler_of(sources) is not None
+
+
+def test_sources_from_after_the_start_are_told_of(sources, caplog):
+    assert compiler_of(sources, -1e8) is None
+    assert "Was the clock set back?" in caplog.text
 
 
 CASE = """
@@ -383,3 +441,13 @@ def test_what_is_sealed_with_a_secret_is_believed_by_those_who_have_it_only(tmp_
     planted.keep(KEY, b"planted")
     assert planted.recall(KEY) == b"planted"
     assert Kept(tmp_path, "this compiler", secret=b"a key that lies elsewhere").recall(KEY) is None
+
+
+def test_the_newest_master_key_of_the_settings_seals(tmp_path: Path) -> None:
+    """Also where the settings do not come from the environment of this process."""
+    new, old = b"n" * 32, b"o" * 32
+    seals = [
+        open_kept(Settings(data_dir=tmp_path, master_keys=keys))._sealed(KEY, b"")
+        for keys in [(new, old), (new,), (old,), ()]
+    ]
+    assert (seals[0] == seals[1], len(set(seals))) == (True, 3)

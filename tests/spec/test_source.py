@@ -14,6 +14,7 @@ from engine.spec.source import MAX_BYTES, read
 PARSERS = [
     pytest.param(getattr(yaml, "CSafeLoader", yaml.SafeLoader), id="libyaml"),
     pytest.param(yaml.SafeLoader, id="python"),
+    pytest.param(None, id="short"),
 ]
 
 # text → the first finding: line:column, code, length, part of the message, hint

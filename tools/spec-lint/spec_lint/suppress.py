@@ -19,7 +19,7 @@ import yaml
 
 from engine.diagnostics import Diagnostic, unknown
 from engine.spec.marks import Text
-from engine.spec.source import PARSER
+from engine.spec.reader import PARSER
 from spec_lint.rule import Fix, Found
 from spec_lint.table import TABLE
 

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from jinja2 import nodes
-
-from engine.compiled import expressions
+from engine.compiled import expressions, jinja, nodes
 from engine.compiled.fault import Path
 from engine.compiled.names import Names
-from engine.compiled.template import is_template, split
+from engine.compiled.parts import Part, is_template, split
 from engine.compiled.words import Word
 
 
@@ -25,12 +23,12 @@ class Expression:
     @cached_property
     def tree(self) -> nodes.Expr:
         """As Jinja parses it. Its nodes have no places: find them among the words."""
-        return expressions.parse(expressions.Part(self.text, self.start))
+        return expressions.parse(Part(self.text, self.start))
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """Names, signs and literals in order, with their place in the template; texts without their quotes."""
-        return tuple(expressions.words_of(expressions.Part(self.text, self.start)))
+        return tuple(jinja.words_of(Part(self.text, self.start)))
 
     @property
     def paths(self) -> Iterator[tuple[str, ...]]:
@@ -66,5 +64,5 @@ class Template:
         return tuple(piece for piece in self.pieces if isinstance(piece, Expression))
 
 
-def _expression(part: expressions.Part) -> Expression:
+def _expression(part: Part) -> Expression:
     return Expression(part.text, part.offset)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from spec_lint.expressions import literal_argument
 from spec_lint.places import value_at
 from spec_lint.rule import Finding, Rule

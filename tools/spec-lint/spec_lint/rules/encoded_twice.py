@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from engine.compiled.words import Word
 from spec_lint.rule import Finding, Rule
 from spec_lint.subject import Subject

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from engine.diagnostics import unknown
 from spec_lint.expressions import name_of
 from spec_lint.places import schema_of

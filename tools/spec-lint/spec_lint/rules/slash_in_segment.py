@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from spec_lint.expressions import results
 from spec_lint.rule import Finding, Rule
 from spec_lint.subject import Subject

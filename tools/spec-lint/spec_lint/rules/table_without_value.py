@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from engine.compiled.fault import Path
 from engine.compiled.words import Span
 from spec_lint.expressions import literal_argument, name_of

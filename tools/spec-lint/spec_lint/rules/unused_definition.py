@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jinja2 import nodes
-
+from engine.compiled import nodes
 from engine.compiled.names import TABLE_FUNCTIONS
 from spec_lint.expressions import literal_argument
 from spec_lint.rule import Finding, Rule
