@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,19 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.diagnostics import unknown
 from engine.errors import SettingsError
-from engine.events.deliver import Deliverer, Pace
-from engine.events.ended import teller
-from engine.events.fetch import Fetcher
-from engine.events.unfetched import KIND as FETCH
-from engine.identity.policy import Policy, read_policy
 from engine.library import LIBRARY
 from engine.locations import plugins_dir, schemas_dir, specs_dir
-from engine.plugins import Registry, load_plugins
+from engine.plugins import Registry, load_plugins, read_plugins, run_plugins
 from engine.runtime import egress
-from engine.runtime.agenda import Agenda, Handler, Rounds
 from engine.runtime.apps import Lent
 from engine.runtime.clock import Clock, SystemClock
 from engine.runtime.execute import Engine
-from engine.runtime.grant import GRANT
-from engine.runtime.idle import grant_keeper
 from engine.runtime.limits import Permits
 from engine.runtime.send import Wires
 from engine.runtime.transport import HttpTransport, Transport
-from engine.runtime.watches import KIND as WATCH
-from engine.runtime.watches import Watches
 from engine.settings import Settings
 from engine.spec.kept import Kept, compiler
-from engine.spec.load import spec_files
+from engine.spec.load import spec_paths
 from engine.spec.warm import MARK, kept_catalog, mark_of, warm_catalog
 from engine.storage.ports import Store
 from engine.telemetry.events import Fan, Observer
@@ -47,19 +37,43 @@ def open_registry() -> Registry:
 
 def open_catalog(settings: Settings) -> Catalog:
     """All specs of the project and of the operator's own folders. Raises `SpecError`."""
+    return open_specs(spec_folders(settings), settings)
+
+
+def open_specs(folders: Sequence[Path], settings: Settings) -> Catalog:
+    """All specs below the folders; those that are known are compiled when first used. Raises `SpecError`."""
+    kept = open_kept(settings)
+    checked = _Checked(kept)
+    plugins = cache(partial(run_plugins, read_plugins(plugins_dir()), LIBRARY, checked))
+    catalog = kept_catalog(folders, plugins, schemas_dir(), kept)
+    checked.keep()
+    return catalog
+
+
+class _Checked:
+    """The plugins that are known to be pure. Nothing is kept where a start comes to nothing."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._new: list[bytes] = []
+
+    def knows(self, source: bytes) -> bool:
+        return self._kept.recall(self._kept.key(b"plugin", source)) is not None
+
+    def note(self, source: bytes) -> None:
+        self._new.append(source)
+
+    def keep(self) -> None:
+        for source in self._new:
+            self._kept.keep(self._kept.key(b"plugin", source), b"pure")
+
+
+def open_kept(settings: Settings) -> Kept:
+    """What earlier processes found out about specs and cases, sealed by the newest master key where the operator gave
+    one; the data folder is made for it, where it lies in there."""
     room = settings.data_dir if settings.cache_dir is None and settings.storage == "sqlite" else None
-    return open_specs(spec_folders(settings), settings.kept_in, room)
-
-
-def open_specs(folders: Sequence[Path], cache: Path, room: Path | None = None) -> Catalog:
-    """All specs below the folders; those that `cache` knows are compiled when first used. Raises `SpecError`."""
-    return kept_catalog(folders, open_registry(), schemas_dir(), open_kept(cache, room))
-
-
-def open_kept(cache: Path, room: Path | None = None) -> Kept:
-    """What earlier processes found out about specs and cases; `room` is made for it, where it is not there yet."""
-    secret = os.environ.get("INTEGRATIONS_MASTER_KEY", "").encode()
-    return Kept(cache, compiler(schemas_dir(), plugins_dir()), room, secret)
+    secret = b"".join(settings.master_keys[:1])
+    return Kept(settings.kept_in, compiler(schemas_dir(), plugins_dir()), room, secret)
 
 
 def open_warm_catalog(settings: Settings) -> Catalog:
@@ -82,7 +96,7 @@ def write_mark(settings: Settings) -> Path:
 def spec_folders(settings: Settings) -> tuple[Path, ...]:
     """The project's specs and the operator's. Raises `SettingsError` for a folder without any."""
     for folder in settings.specs_dirs:
-        if not spec_files([folder]):
+        if next(spec_paths([folder]), None) is None:
             raise SettingsError(f"no spec in {folder}: a folder of specs holds <integrationId>/spec.yaml")
     return (specs_dir(), *settings.specs_dirs)
 
@@ -120,11 +134,6 @@ def load_storage(settings: Settings) -> None:
         import_module(name)
 
 
-def open_policy(settings: Settings) -> Policy:
-    """What the operator's file allows to whom. Raises `SettingsError`."""
-    return Policy() if settings.policy is None else read_policy(settings.policy)
-
-
 def open_observer(*own: Observer) -> Observer:
     """These observers, and OpenTelemetry where it is installed and the deployer set it up."""
     try:
@@ -132,38 +141,6 @@ def open_observer(*own: Observer) -> Observer:
     except ModuleNotFoundError:
         return Fan(own)
     return Fan((*own, *observers()))
-
-
-def open_deliverer(engine: Engine, settings: Settings, observer: Observer | None = None) -> Deliverer:
-    """Delivers the events of this engine's store, over connections and threads that no call of a provider shares."""
-    return _deliverer(engine.store, engine.clock, settings, observer)
-
-
-def open_worker(store: Store, settings: Settings, observer: Observer | None = None) -> Deliverer:
-    """The same for a process that has no engine: it needs no specs."""
-    return _deliverer(store, SystemClock(), settings, observer)
-
-
-def open_rounds(engine: Engine, wake: Callable[[], None] | None = None) -> Rounds:
-    """Does what is due for the connections of this engine's store. `wake` tells who delivers of new events."""
-    handlers: dict[str, Handler] = {
-        GRANT: grant_keeper(engine),
-        WATCH: Watches(engine, teller(engine.store, engine.clock, wake)).renew,
-        FETCH: Fetcher(engine, wake).fetch,
-    }
-    return Rounds(Agenda(engine.store.state, engine.clock.now), handlers)
-
-
-async def is_anything_due(store: Store) -> bool:
-    """Worth an engine, for a process that has none?"""
-    return await Agenda(store.state, SystemClock.now).is_due()
-
-
-def _deliverer(store: Store, clock: Clock, settings: Settings, observer: Observer | None) -> Deliverer:
-    pace = Pace()
-    is_private_ok = settings.allow_private or settings.sandbox
-    transport = HttpTransport(allow_private=is_private_ok, lookup_threads=2 * pace.lanes)
-    return Deliverer(store, transport, clock, observer, pace)
 
 
 def _check_upstreams(settings: Settings, catalog: Catalog) -> None:

@@ -3,7 +3,7 @@
 The standard one writes six methods of each class as text and compiles them while its module is imported: a quarter of
 all that a process does which makes one call. Here all classes share one form of each, and `__init__`, which has to be
 quick, is written for a class of which many values are made. Fields, defaults, `replace`, equality, text and errors are
-the standard ones; fields that go by name only are not known here.
+the standard ones; fields that go by name only, and ClassVars, are not known here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, f
 from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import Any, Final, NoReturn, TypeVar, dataclass_transform
+from typing import Any, Final, NoReturn, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T")
 _FEW: Final = 50
@@ -34,12 +34,17 @@ def slotted(cls: type[T]) -> type[T]:
 
 def _with(cls: type[T], methods: Mapping[str, Any]) -> type[T]:
     """What the class says itself stays."""
-    own = cls.__dict__
-    made = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    own, annotations = cls.__dict__, cls.__annotations__
+    cls.__doc__ = cls.__doc__ or cls.__name__  # else it is told of its parameters, which takes longer than all the rest
+    cls.__annotations__ = dict.fromkeys(annotations, object)  # as texts each is searched for a ClassVar
+    made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    made.__annotations__ = annotations
+    for name, kind in annotations.items():
+        made.__dataclass_fields__[name].type = kind
     for name, method in {"__init__": _late_init(made), **methods}.items():
         if name not in own:
             setattr(made, name, method)
-    return made
+    return cast("type[T]", made)
 
 
 # ---------------------------------------------------------------- what each class has

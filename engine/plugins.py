@@ -25,7 +25,7 @@ from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from engine.diagnostics import unknown
 from engine.errors import EngineError
@@ -267,16 +267,46 @@ def load_plugins(*directories: Path, reserved: Collection[str] = ()) -> Registry
     `reserved`: names of library functions, which a plugin may not take. Raises `PluginError`: no such directory, a
     file that is not pure or can't be run, a name declared twice.
     """
-    registry = Registry()
+    return run_plugins(read_plugins(*directories), reserved)
+
+
+def read_plugins(*directories: Path) -> Mapping[Path, bytes]:
+    """The plugins of the directories as they stand there now, neither checked nor run."""
+    found: dict[Path, bytes] = {}
     for directory in directories:
         if not directory.is_dir():
             raise PluginError(f"no such directory of plugins: {directory}")
         for path in sorted(directory.glob("[!_]*.py")):
-            for declaration, call in _declared(_run(path)):
-                if declaration.kind == "function" and declaration.name in reserved:
-                    raise PluginError(f'{path}: function "{declaration.name}" is part of the library already')
-                registry.add(declaration, call, str(path))
+            try:
+                found[path] = path.read_bytes()
+            except OSError as error:
+                raise _unreadable(path, error) from None
+    return found
+
+
+class Checked(Protocol):
+    """Remembers which sources are pure: to find that out takes longer than to run them."""
+
+    def knows(self, source: bytes) -> bool: ...
+
+    def note(self, source: bytes) -> None: ...
+
+
+def run_plugins(
+    sources: Mapping[Path, bytes], reserved: Collection[str] = (), checked: Checked | None = None
+) -> Registry:
+    """What these plugins declare, as `load_plugins` has it."""
+    registry = Registry()
+    for path, source in sources.items():
+        for declaration, call in _declared(_run(path, source, checked)):
+            if declaration.kind == "function" and declaration.name in reserved:
+                raise PluginError(f'{path}: function "{declaration.name}" is part of the library already')
+            registry.add(declaration, call, str(path))
     return registry
+
+
+def _unreadable(path: Path, error: Exception) -> PluginError:
+    return PluginError(f"{path}: can't be read as Python ({type(error).__name__})")
 
 
 def _declared(module: ModuleType) -> Iterator[tuple[Declaration, Callable[..., Any]]]:
@@ -286,25 +316,32 @@ def _declared(module: ModuleType) -> Iterator[tuple[Declaration, Callable[..., A
             yield declaration, call
 
 
-def _run(path: Path) -> ModuleType:
-    try:
-        source = path.read_bytes()
-        tree = ast.parse(source, str(path))
-    except SyntaxError as error:
-        raise PluginError(f"{path}:{error.lineno}: {error.msg}") from None
-    except (ValueError, OSError) as error:
-        raise PluginError(f"{path}: can't be read as Python ({type(error).__name__})") from None
-    for line, reason in impurities(tree):
-        raise PluginError(f"{path}:{line}: {reason}")
+def _run(path: Path, source: bytes, checked: Checked | None) -> ModuleType:
+    if checked is None or not checked.knows(source):
+        _check(path, source)
+        if checked is not None:
+            checked.note(source)
     module = ModuleType(f"integration_plugin_{path.stem}_{hashlib.sha256(bytes(path.resolve())).hexdigest()[:8]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up by name
     try:
-        exec(compile(tree, str(path), "exec"), vars(module))  # noqa: S102  checked above, and ours
+        exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102  checked above, and ours
     except Exception as error:  # foreign code: a plugin's top level may raise anything
         del sys.modules[module.__name__]
         raise PluginError(f"{path}: {type(error).__name__}{_where(error)}") from error
     return module
+
+
+def _check(path: Path, source: bytes) -> None:
+    """Raises `PluginError` for what is not pure."""
+    try:
+        tree = ast.parse(source, str(path))
+    except SyntaxError as error:
+        raise PluginError(f"{path}:{error.lineno}: {error.msg}") from None
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+    for line, reason in impurities(tree):
+        raise PluginError(f"{path}:{line}: {reason}")
 
 
 def impurities(tree: ast.AST) -> list[tuple[int, str]]:

@@ -24,9 +24,9 @@ from engine.api import problems
 from engine.api.app import create_app, head_of
 from engine.api.lambda_process import Process, lambda_settings
 from engine.api.wire import GATEWAY, Reply
-from engine.bootstrap import open_engine, open_policy, open_warm_catalog
+from engine.bootstrap import open_engine, open_warm_catalog
 from engine.catalog import Catalog
-from engine.identity.policy import Policy
+from engine.identity.policy import Policy, open_policy
 from engine.storage.service_token import service_token_hash
 from engine.telemetry.metrics import Metrics
 

@@ -17,14 +17,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.api.lambda_process import Process, lambda_settings
-from engine.bootstrap import (
-    is_anything_due,
-    open_engine,
-    open_rounds,
-    open_storage,
-    open_warm_catalog,
-    open_worker,
-)
+from engine.background import is_anything_due, open_rounds, open_worker
+from engine.bootstrap import open_engine, open_storage, open_warm_catalog
 from engine.errors import StorageError
 from engine.events.deliver import Deliverer
 from engine.runtime.agenda import Rounds

@@ -18,7 +18,7 @@ from engine.api.operations import Body, Operation
 from engine.api.site import Site
 from engine.api.wire import Call, Received, Reply, ok
 from engine.connections import redirects
-from engine.connections.consent import PATH, Outcome, Refused
+from engine.connections.consent import Outcome, Refused
 from engine.errors import StorageError
 from engine.runtime.message import Message
 
@@ -98,7 +98,7 @@ def _callback(method: str) -> Operation:
     return Operation(
         f"oauth.callback{'' if method == 'GET' else 'Posted'}",
         method,
-        PATH,
+        redirects.CALLBACK,
         callback,
         "The answer of a provider's consent page, brought by a browser or sent by the provider. It needs no token: its "
         "state is good once, for ten minutes. Leads on to the redirectUrl of the invitation (303), else shows a page.",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Action, Integration
 from engine.events import shape
-from engine.events.endpoint import Endpoint
-from engine.events.subscriptions import Told
 from engine.library import exact
 from engine.model import Answer, Connection, Delivery, Execution, Problem
 from engine.runtime.address import app_url
+
+if TYPE_CHECKING:
+    from engine.events.endpoint import Endpoint
+    from engine.events.subscriptions import Told
 
 View = dict[str, Any]
 

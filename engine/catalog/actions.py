@@ -52,6 +52,8 @@ class Pagination:
 
 @frozen
 class Action:
+    """All that the runtime knows of one."""
+
     action_id: str
     name: str
     description: str

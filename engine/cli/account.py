@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from engine.bootstrap import open_engine
-from engine.cli.local_service import approved
 from engine.cli.sandbox_process import catalog_and_sandbox
-from engine.connections.consent import Consents
-from engine.connections.service import ConnectionService, Draft
 from engine.errors import RequestError, SettingsError
 from engine.library import exact
 from engine.model import Command, Connection
 from engine.runtime.clock import Clock
-from engine.runtime.egress import UPSTREAM_HOST
 from engine.runtime.execute import Engine
-from engine.runtime.message import Message
 from engine.runtime.transport import Transport
 from engine.settings import Settings
 
@@ -41,6 +34,8 @@ async def opened(
     temporary = given.config is not None or given.credentials is not None
     async with AsyncExitStack() as stack:
         if temporary:
+            import tempfile
+
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = replace(settings, data_dir=Path(folder), cache_dir=settings.kept_in)
         catalog, played = await stack.enter_async_context(catalog_and_sandbox(settings, given.integration))
@@ -53,41 +48,22 @@ async def opened(
             settings, catalog=catalog, clock=clock, transport=transport, upstreams=upstreams, apps=apps
         )
         stack.push_async_callback(engine.close)
-        connection = await _connection(engine, given, temporary=temporary)
-        if temporary and played is not None and connection.status == "inactive":
-            connection = await _consented(engine, connection, settings, played.origin)
-        yield engine, connection
+        if temporary:
+            origin = None if played is None else played.origin
+            yield engine, await _temporary(engine, given, settings.public_url, origin)
+        else:
+            yield engine, await _stored(engine, given)
 
 
-async def _connection(engine: Engine, given: argparse.Namespace, *, temporary: bool) -> Connection:
-    if not temporary:
-        return await _stored(engine, given)
-    draft = Draft(
-        integration_id=given.integration,
-        name="command line",
-        config=json_argument("--config", given.config or "{}"),
-        credentials=json_argument("--credentials", given.credentials or "{}"),
-    )
-    return await ConnectionService(engine).create(given.tenant, draft)
+async def _temporary(engine: Engine, given: argparse.Namespace, public_url: str, origin: str | None) -> Connection:
+    from engine.cli.temporary import connect, consented  # most calls are for an account that is there
 
-
-def _at(page: str, origin: str) -> str:
-    """The page at the sandbox, also where the engine does not know of it since a wire of its own leads there."""
-    parts = urlsplit(page)
-    if page.startswith(f"{origin}/"):
-        return page
-    return f"{origin}{parts.path}?{parts.query}&{urlencode({UPSTREAM_HOST.lower(): parts.netloc})}"
-
-
-async def _consented(engine: Engine, connection: Connection, settings: Settings, origin: str) -> Connection:
-    """Somebody presses Approve on the consent page of the sandbox. Raises `RequestError`."""
-    consents = Consents(engine, settings.public_url)
-    invitation = await consents.begin(connection)
-    location = await approved(_at(invitation.url, origin))
-    outcome = await consents.come_back(Message("GET", location, {}, b""))
-    if outcome.error is not None:
-        raise RequestError("BAD_REQUEST", f"the sandbox's consent failed: {outcome.error.message}")
-    return outcome.connection
+    config = json_argument("--config", given.config or "{}")
+    credentials = json_argument("--credentials", given.credentials or "{}")
+    made = await connect(engine, given.tenant, given.integration, config, credentials)
+    if origin is None or made.status != "inactive":
+        return made
+    return await consented(engine, made, public_url, origin)
 
 
 async def _stored(engine: Engine, given: argparse.Namespace) -> Connection:

@@ -36,7 +36,7 @@ def compiled_spec(file: Path, registry: Registry) -> Compiled:
 
 def catalog_of(integration_id: str, settings: Settings) -> Catalog:
     """This integration alone, whatever is wrong with others. Raises `RequestError` with the nearest id, `SpecError`."""
-    return open_specs([spec_file(integration_id, settings).parent], settings.kept_in)
+    return open_specs([spec_file(integration_id, settings).parent], settings)
 
 
 def schemas_from(folder: Path) -> str:

@@ -16,12 +16,14 @@ import uvicorn
 from starlette.types import ASGIApp, Lifespan
 
 from engine.api.app import create_app
-from engine.bootstrap import open_deliverer, open_engine, open_observer, open_policy, open_rounds
+from engine.background import open_deliverer, open_rounds
+from engine.bootstrap import open_engine, open_observer
 from engine.cli.log_lines import calls_logged_to
 from engine.cli.protocol import CallerProtocol
 from engine.cli.sandbox_process import catalog_and_sandbox
 from engine.errors import SettingsError, StorageError
 from engine.events.deliver import Deliverer
+from engine.identity.policy import open_policy
 from engine.runtime.agenda import Rounds
 from engine.runtime.execute import Engine
 from engine.settings import Settings

@@ -1,4 +1,6 @@
-"""Where a person's browser may be sent when the consent is over: to pages that the operator named, nowhere else."""
+"""Where a person's browser comes back to, and where it may be sent when the consent is over: to pages that the operator
+named, nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from engine.errors import Issue, RequestError
 from engine.runtime import url
 from engine.runtime.url import UnsafeUrl
 
+CALLBACK: Final = "/oauth/callback"
 LONGEST: Final = 2048
 _HIDDEN: Final = re.compile("%(2f|5c|00)", re.IGNORECASE)
 """What some servers read as a slash, a backslash or the end."""

@@ -6,12 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from engine.locations import plugins_dir, schemas_dir
+from engine.spec.kept import compiler
 from tests.cli.conftest import ROOT, free_port, serve_command, start
+from tests.support.environment import clean_environment
 
 PROVIDER = ROOT / "tests" / "fixtures" / "specs" / "communication-twilio"
 
@@ -55,3 +59,17 @@ def test_what_is_wrong_is_told_once_and_nothing_is_served(tmp_path: Path, file: 
     assert done.stderr.count(code) == 1
     assert new.rstrip(":") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_first_start_in_a_new_folder_keeps_what_it_finds_out(tmp_path: Path):
+    if compiler(schemas_dir(), plugins_dir(), time.time()) is None:
+        pytest.skip("somebody edits the engine: nothing is kept")
+    command = [sys.executable, "-m", "engine.cli.sandbox_process", "http://127.0.0.1:8400/callback"]
+    command += [str(tmp_path / "data"), "", str(PROVIDER)]
+    kept = []
+    for _ in range(2):
+        played = subprocess.run(command, cwd=ROOT, input=b"", capture_output=True, check=True, env=clean_environment())
+        assert b'"origin"' in played.stdout
+        kept.append({file.name: file.stat().st_ino for file in (tmp_path / "data" / "cache").iterdir()})
+    assert kept[0] == kept[1]  # the next start finds out nothing
+    assert len(kept[0]) > 1 + len(list(PROVIDER.glob("cases/*.yaml")))
