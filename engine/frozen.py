@@ -3,7 +3,8 @@
 The standard one writes six methods of each class as text and compiles them while its module is imported: a quarter of
 all that a process does which makes one call. Here all classes share one form of each, and `__init__`, which has to be
 quick, is written for a class of which many values are made. Fields, defaults, `replace`, equality, text and errors are
-the standard ones; fields that go by name only, and ClassVars, are not known here.
+the standard ones. Not known here are ClassVars, fields that go by name only or say `hash=`, and an `__eq__` of the
+class's own without a `__hash__`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def _filled(self: Any, given: tuple[Any, ...], named: dict[str, Any]) -> bool:
     for one in told:
         if one.name not in values:
             if one.default is MISSING and one.default_factory is MISSING:
-                return False
+                if one.init:
+                    return False
+                continue  # `__post_init__` sets it
             values[one.name] = one.default if one.default_factory is MISSING else one.default_factory()
         object.__setattr__(self, one.name, values[one.name])
     if hasattr(self, "__post_init__"):
@@ -92,6 +95,8 @@ def _init_of(cls: Any) -> Callable[..., None]:
         known |= {f"_default_{one.name}": one.default, f"_make_{one.name}": one.default_factory}
         if one.init:
             parameters.append(_parameter(one))
+        elif one.default is MISSING and one.default_factory is MISSING:
+            continue
         body.append(put.format(one.name, _value(one)))
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
@@ -138,7 +143,9 @@ def _hash(self: Any) -> int:
 def _compared(cls: Any) -> Callable[[Any], Any]:
     """What two values of the class must have in common to be equal."""
     names = [one.name for one in fields(cls) if one.compare]
-    return attrgetter(*names) if names else lambda _: ()
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda self: tuple([getattr(self, name) for name in names])  # a tuple too: in one, NaN equals itself
 
 
 def _no_setting(_self: Any, name: str, _value: Any) -> NoReturn:

@@ -18,7 +18,7 @@ _MOST_KEPT = 1024
 class Part:
     """One expression of a template: its text and where it begins in the scalar.
 
-    `path`: its names, where it is nothing but `a.b.c`, as most are. `tree`: as Jinja2 parsed it, once it did.
+    `path`: its names, where it is nothing but `a.b.c`, as most are. `tree`: as it was read, once it was.
     """
 
     __slots__ = ("offset", "path", "text", "tree")

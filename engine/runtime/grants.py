@@ -140,7 +140,7 @@ async def remember(store: Store, account: Account, captured: Mapping[str, Any], 
     if captured:
         account.config.update(config)
         account.reached.clear()
-        account.method = None
+        account.method = account.applied = None
     is_new = changed != connection
     if any(account.credentials.get(name) != value for name, value in secrets.items()):
         account.credentials = {**account.credentials, **secrets}

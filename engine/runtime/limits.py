@@ -110,7 +110,8 @@ class Permits:
         moment, found = self._monotonic(), []
         for bucket in buckets:
             block = self._blocks.get(bucket.key)
-            if block is None or not block.left or not block.is_current(bucket, now, moment):
+            # Two limits of one span share a block, so it needs a permit for each.
+            if block is None or block.left <= len(found) or not block.is_current(bucket, now, moment):
                 return False
             found.append(block)
         for block in found:

@@ -12,7 +12,7 @@ from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
-from engine.catalog import Evaluate, Partial, Rule, Step, Verdict
+from engine.catalog import AnswerPlan, Evaluate, Partial, Rule, Step, Verdict
 from engine.compiled.fault import EvaluationError
 from engine.compiled.query import holds
 from engine.compiled.scope import Lazy, Scope
@@ -88,6 +88,7 @@ def read_values(reads: Reads, scope: Scope) -> dict[str, Any]:
 class _Heard:
     """What the lazy roots of an answer are made of."""
 
+    plan: AnswerPlan
     response: Response
     url: str
     reads: Reads
@@ -97,6 +98,8 @@ _OF_ANSWER: Lazy = {
     "headers": lambda scope: dict(scope.source.response.headers),
     "request": lambda scope: {"url": scope.source.url},
     "text": lambda scope: body_text(scope.source.response),
+    "code": lambda scope: _quiet(scope.source.plan.code, scope),
+    "message": lambda scope: _quiet(scope.source.plan.message, scope),
     "said": lambda scope: folded(scope["message"]),
     "read": lambda scope: read_values(scope.source.reads, scope),
 }
@@ -110,11 +113,13 @@ def answer_scope(step: Step, base: Scope, response: Response, request_url: str, 
     except Unreadable:
         body, readable = None, False
     plan = step.answer
-    scope = base.declaring(_OF_ANSWER, _Heard(response, request_url, reads))
+    scope = base.declaring(_OF_ANSWER, _Heard(plan, response, request_url, reads))
     scope["status"] = response.status
     scope["body"] = body
+    # Nearly every rule asks for these; what one of them reads of the other is there by then, or computed for it.
     scope["code"] = _quiet(plan.code, scope)
-    scope["message"] = _quiet(plan.message, scope)
+    if "message" not in scope:
+        scope["message"] = _quiet(plan.message, scope)
     return scope, readable
 
 

@@ -116,10 +116,11 @@ async def _attempt(work: _Work) -> response.Reply:
     request = finish(signed(work.draft, work.signing, work.scope, wires))
     host = egress.check(request, call.account, work.signing.method.name if work.signing else "")
     circuit = breaker.key_of(call.account.integration.integration_id, host)
-    block, buckets, opened = _block_key(call), _buckets(work), None
+    block, opened = _block_key(call), None
     if not wires.state.lacks(circuit, block):  # of most calls nothing is noted there
         opened = None if work.is_probe else await breaker.look(wires.state, circuit, now)
         await limits.blocked(wires.state, block, now)
+    buckets = _buckets(work)
     if not wires.permits.spend(buckets, now):
         await wires.permits.take_all(buckets, now)
     remaining = call.remaining(wires.clock)

@@ -20,6 +20,8 @@ from engine.frozen import frozen
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<rest>#.*)?"
 )
+_SHORT_PATH = 128
+"""Longer ones are of one call only, and a thousand of them would be remembered for nothing."""
 _UNPRINTABLE = r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff]"  # long to compile
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -82,9 +84,13 @@ def origin(url: str) -> str:
     return split(url).origin
 
 
-@lru_cache(maxsize=1024)
 def join(base: str, path: str) -> str:
     """A server's base URL and a rooted, already encoded path (no query). Raises `UnsafeUrl`."""
+    return _joined(base, path) if len(path) <= _SHORT_PATH else _joined.__wrapped__(base, path)
+
+
+@lru_cache(maxsize=1024)
+def _joined(base: str, path: str) -> str:
     _check_base(base)
     if _PLAIN_PATH.fullmatch(path):
         return base.rstrip("/") + path

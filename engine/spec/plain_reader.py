@@ -18,13 +18,14 @@ from engine.spec.scalars import LONGEST_WORD, NUMBER_INITIALS, Ambiguous, resolv
 _LONGEST = 100_000
 """Characters; a text of so many can't hold more values than the long way allows."""
 _LONGEST_KEY = 1000
+"""Characters as it is written: the parser looks for a colon through 1024."""
 _DEEPEST = 40
 
 # Runs of characters are never given back (`*+`), so each text is looked at once.
 _QUOTED = r"""("[^"\\\n]*+(?:\\["\\/nrt][^"\\\n]*+)*+"|'[^'\n]*+(?:''[^'\n]*+)*+')"""
 _FIRST = r"(?:[^\s?:,\[\]{}#&*!|>'\"%@`-]|-(?=[0-9]))"
 _PLAIN = _FIRST + r"[^:#\n]*+(?:(?::(?=[^ \n])|(?<=[^ ])#)[^:#\n]*+)*+"
-_FLOW_PLAIN = _FIRST + r"[^:#?,\[\]{}\n]*+(?::(?=[^ \n:#?,\[\]{}])[^:#?,\[\]{}\n]*+)*+"
+_FLOW_PLAIN = r"(?!\.\.\.)" + _FIRST + r"[^:#?,\[\]{}\n]*+(?::(?=[^ \n:#?,\[\]{}])[^:#?,\[\]{}\n]*+)*+"
 _LINES = r"(?: *+(?:#[^\n]*+)?\n)*+( *+)"  # lines that say nothing, and the white space before the next one
 _LINE_END = r" *+(?:(?<= )#[^\n]*+)?\n" + _LINES
 _KEY = rf"(?:([A-Za-z_$][A-Za-z0-9_.$/-]*+(?::(?=[A-Za-z/])[A-Za-z0-9_.$/-]*+)*+)|{_QUOTED}):(?: ++|(?=\n))"
@@ -179,6 +180,8 @@ class _PlainReader:
             lines.append(self.text[at + len(margin) : end])
             at = end + 1
         self.line(_BETWEEN.match(self.text, at), 1)
+        if "\n" + margin in self.text[at - 1 : self.at]:
+            raise _Unusual  # it goes on: with white space, or with what is a comment elsewhere
         return intern(" ".join(lines))
 
     # --- what stands between brackets ---
@@ -254,7 +257,7 @@ class _PlainReader:
             start = found.start(_BARE_KEY)
             if len(key) <= LONGEST_WORD and not isinstance(_word(key), str):
                 raise _Unusual
-        if key in value or len(key) > _LONGEST_KEY:
+        if key in value or len(quoted_key or key) > _LONGEST_KEY:
             raise _Unusual
         key = intern(key)
         marks.keys[key] = start

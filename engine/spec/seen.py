@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,7 +70,8 @@ class Seen:
     def keep(self) -> None:
         """For the next start: what it has to know of this one's specs, and of no others."""
         if self._now != self._looks:
-            self._kept.keep(self._key, orjson.dumps(self._now))
+            with suppress(TypeError):  # a path that is not UTF-8, a time beyond 64 bits: all is read at the next start
+                self._kept.keep(self._key, orjson.dumps(self._now))
 
     @cached_property
     def _names(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ What was known at the start is what gets compiled, whatever becomes of the files
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -136,7 +137,7 @@ class _Shelf:
         self._kept = kept
 
     def key(self, spec: Written) -> str:
-        names = spec.path.parent.name.encode(), spec.path.name.encode()
+        names = os.fsencode(spec.path.parent.name), os.fsencode(spec.path.name)
         return self._kept.key(b"spec", *names, spec.text, spec.logo)
 
     def name(self, key: str) -> str | None:

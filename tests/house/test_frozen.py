@@ -77,6 +77,32 @@ def told_of(kind: Any, times: int) -> list[Any]:
     return found
 
 
+def _derived(decorator: Callable[[type], type]) -> Any:
+    class Value:
+        """Has a field that nothing sets, unless it does so itself."""
+
+        a: float
+        b: float = field(init=False, compare=False)
+
+        def __post_init__(self) -> None:
+            if self.a > 0:
+                object.__setattr__(self, "b", self.a * 2)
+
+    return decorator(Value)
+
+
+@pytest.mark.parametrize("times", [1, 200], ids=["the first", "one of many"])
+def test_a_field_without_a_value_and_a_single_one_are_as_in_the_standard_one(times: int) -> None:
+    nan = float("nan")
+
+    def told_of(kind: Any) -> list[Any]:
+        made = [told(partial(kind, 1.5)) for _ in range(times)][-1]
+        same = kind(nan) == kind(nan), {kind(nan): 1}.get(kind(nan))
+        return [repr(made), same, *(told(work) for work in (kind(-1.0).__repr__, lambda: kind(-1.0).b, kind))]
+
+    assert told_of(_derived(frozen)) == told_of(_derived(dataclass(frozen=True, slots=True)))
+
+
 @frozen
 class Kept:
     a: int

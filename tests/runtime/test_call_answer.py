@@ -352,3 +352,17 @@ async def test_an_answer_is_read_in_the_form_that_it_has(tmp_path: Path, kind: s
 async def test_read_values_are_computed_on_the_answer_and_see_those_before(tmp_path: Path) -> None:
     one = action(read={"first": "body.rows[0]", "name": "read.first.name"}, output={"name": "read.name"})
     assert (await called(tmp_path, one, answer({"rows": [{"name": "x"}]}))).data == {"name": "x"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "code", "message"),
+    [
+        ({"message": "body.msg", "code": "text(message)"}, "limit reached", "limit reached"),
+        ({"message": "text(code)", "code": "body.no"}, "7", "7"),
+    ],
+)
+async def test_the_code_and_the_message_may_be_made_of_each_other(
+    tmp_path: Path, plan: dict[str, str], code: str, message: str
+) -> None:
+    error = await failed(tmp_path, BOOK, answer({"msg": "limit reached", "no": 7}, 400), answer=plan)
+    assert (error.provider_code, error.message.split(" (HTTP")[0]) == (code, message)

@@ -14,6 +14,7 @@ import pytest
 from engine.plugins import Registry
 from engine.runtime.auth import choose, steady_headers
 from engine.runtime.execute import secret_scope
+from engine.runtime.grants import remember
 from tests.support.scene import KEY, running
 from tests.support.specs import ID, action, catalog, fields, secret, setting, spec, text
 from tests.support.upstream import Seen
@@ -238,6 +239,16 @@ async def test_two_accounts_keep_headers_of_their_own(tmp_path: Path) -> None:
             for one in (account, changed):
                 kept = steady_headers(one, chosen, partial(secret_scope, one))
                 assert kept == {"Token": one.credentials["apiKey"]}
+
+
+async def test_headers_follow_what_an_answer_said_about_the_account(tmp_path: Path) -> None:
+    made = spec(configSchema=FORM, auth=[method(apply={"headers": {"Shop": "{{ config.shopId }}"}})])
+    async with running(tmp_path, made, config=CONFIG, credentials=CREDENTIALS) as scene:
+        account = await scene.engine.accounts.open(scene.connection)
+        headers = partial(steady_headers, account, choose(account), partial(secret_scope, account))
+        assert headers() == {"Shop": "885"}
+        await remember(scene.engine.store, account, {"shopId": "42"})
+        assert headers() == {"Shop": "42"}
 
 
 async def test_a_changed_credential_is_used_by_the_next_call(tmp_path: Path) -> None:

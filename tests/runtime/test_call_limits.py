@@ -226,3 +226,19 @@ async def test_what_is_left_of_a_block_is_given_back_once(tmp_path: Path, first:
     taken += sum([await _take(permits, bucket, START + 3) for _ in range(200)])
     await store.lifetime.close()
     assert taken == 200
+
+
+async def test_two_limits_of_one_span_are_both_counted(tmp_path: Path) -> None:
+    """They share a record, and so its block of permits: one that counts and one that only observes."""
+    store = open_store(data_dir=tmp_path)
+    permits, buckets = Permits(store.state), [Bucket("b", "of the test", 100, 60)] * 2
+    taken = 0
+    for _ in range(300):
+        try:
+            if not permits.spend(buckets, START):
+                await permits.take_all(buckets, START)
+        except CallError:
+            continue
+        taken += 1
+    await store.lifetime.close()
+    assert taken == 50

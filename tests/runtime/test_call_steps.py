@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.runtime import breaker
 from tests.support.scene import running
-from tests.support.specs import action, fields, spec, text
+from tests.support.specs import ID, action, fields, spec, text
 from tests.support.upstream import Handler, Reply, Seen, answer
 
 
@@ -139,3 +140,20 @@ async def test_a_limit_between_two_steps_is_waited_for(tmp_path: Path) -> None:
     limits = [{"scope": "connection", "calls": 1, "per": 2}]
     async with running(tmp_path, spec(PAIR, limits=limits), replies) as scene:
         assert (await scene.call("book")).success
+
+
+async def test_a_step_that_is_not_sent_leaves_the_counting_to_the_next(tmp_path: Path) -> None:
+    """The circuit of its host is open, and it may fail: the call is counted with the step that is sent."""
+    steps = [
+        step("tell", onError="continue", request={"server": "labels", "method": "POST", "path": "/tell"}),
+        step("create", outputs={"id": "body.id"}),
+    ]
+    made = spec(action("book", "write", steps=steps, output={"id": "steps.create.outputs.id"}, rateLimit=2))
+    made["servers"]["labels"] = "https://labels.acme.example"
+    made["hosts"].append("labels.acme.example")
+    async with running(tmp_path, made, by_path(GOOD)) as scene:
+        state, now = scene.engine.store.state, scene.engine.clock.now()
+        for _ in range(breaker.FAILURES):
+            await breaker.note(state, breaker.key_of(ID, "labels.acme.example"), now, "TIMEOUT")
+        assert [(await scene.call("book")).success for _ in range(3)] == [True, True, False]
+        assert [seen.path for seen in scene.upstream.seen] == ["/create"] * 2

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.catalog import Hosts
 from engine.library.function import LibraryError
 from engine.library.segment import path_segment
+from engine.runtime import url
 from engine.runtime.url import (
     HostRules,
     UnsafeUrl,
@@ -361,3 +362,9 @@ def test_special_and_unreadable_addresses_are_private(address: str) -> None:
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "2a00:1450::8", "64:ff9b::808:808"])
 def test_ordinary_addresses_are_public(address: str) -> None:
     assert not private_address(address)
+
+
+def test_only_short_paths_are_remembered() -> None:
+    before = url._joined.cache_info().currsize
+    assert join(BASE, "/long" + "a" * 500) == f"{BASE}long{'a' * 500}"
+    assert url._joined.cache_info().currsize == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def test_most_specs_are_read_the_short_way() -> None:
         'a: "b\\"c\\nd"\n',
         "'00': \"x\"\n",
         "a: >-\n  one\n  two\n\nb: 1\n",
+        "a: >-\n  one\n \n # c\n\nb: 1\n",
         "a:\n  [b, c]\n",
         "https://a.b/c: d\n",
         "a: b:c#d\n",
@@ -162,6 +164,11 @@ def test_what_is_plain_is_read_as_the_long_way_reads_it(text: str) -> None:
         "a: >\n  b\n",
         "a: >-\n  b\n\n  c\n",
         "a: >-\n  b\n   c\n",
+        "a: >-\n  b\n   # c\nd: 1\n",
+        "a: >-\n  b\n\n  # c\nd: 1\n",
+        "a: >-\n  b\n   \nd: 1\n",
+        "a: >-\n  b\n\n   ",
+        "a: [b,\n...\n]\n",
         "a: |\n  b\n",
         "a: &x b\n",
         "a: {b}\n",
@@ -215,8 +222,32 @@ def test_no_spec_that_was_edited_is_read_in_two_ways(chance: random.Random) -> N
     is_read_plainly(text)
 
 
+BELOW = ["", "  ", "   ", "    ", "# c", " # c", "  # c", "   # c", "z: 1", " z: 1", "  z", "   z", "- z", "  - z"]
+BETWEEN = ["[", "]", ", ", ",", "\n", "b", "b: ", "'q'", "'q':", "...", "-1", "- ", "#"]
+
+
+@pytest.mark.parametrize(
+    ("form", "parts", "joint"),
+    [
+        ("a: >-\n  b\n{}\n", BELOW, "\n"),
+        ("a: >-\n  b\n{}", BELOW, "\n"),
+        ("a:\n- b: >-\n    b\n  {}\n", BELOW, "\n  "),
+        ("a:\n- >-\n b\n{}\n", BELOW, "\n"),
+        ("a: [{}]\n", BETWEEN, ""),
+        ("a: {{b: c{}}}\n", BETWEEN, ""),
+    ],
+)
+def test_whatever_follows_a_folded_text_or_stands_in_brackets_is_read_in_one_way(
+    form: str, parts: list[str], joint: str
+) -> None:
+    assert sum(is_read_plainly(form.format(joint.join(chosen))) for chosen in product(parts, repeat=3)) > 0
+
+
 def test_it_gives_up_where_the_long_way_counts() -> None:
     """What is nested too deep or too large is told by one, with its place."""
     assert read_plainly("a: " + "[" * 45 + "]" * 45) is None
     assert read_plainly("a: x\n" + "# more\n" * 20_000) is None
     assert read_plainly(f"{'k' * 1100}: x\n") is None
+    for key in ('"' + "\\n" * 600 + '"', "'" + "''" * 600 + "'"):  # long as they are written
+        assert read_plainly(f"{key}: x\n") is None
+        assert read_plainly(f"a: {{{key}: x}}\n") is None

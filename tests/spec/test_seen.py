@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.errors import SpecError
 from engine.locations import schemas_dir
 from engine.plugins import Registry
 from engine.spec.kept import Kept
@@ -173,6 +174,19 @@ def test_the_specs_of_other_folders_are_seen_on_their_own(home):
     kept_catalog(one, Registry, schemas_dir(), kept(home))
     assert Seen(kept(home), one).recall(str(spec_of(home))) is not None
     assert unread(home) == {specs.ID, OTHER}
+
+
+def test_a_folder_whose_name_is_not_text_is_read_at_every_start(home):
+    odd = Path(os.fsdecode(os.fsencode(home) + b"/caf\xe9"))
+    try:
+        (home / "specs").rename(odd)
+    except OSError:
+        pytest.skip("names of files are text here")
+    for _ in range(2):
+        assert set(kept_catalog([odd], Registry, schemas_dir(), kept(home)).integrations) == {specs.ID, OTHER}
+    (odd / OTHER).rename(odd / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(SpecError, match="the folder must have the integration's id"):
+        kept_catalog([odd], Registry, schemas_dir(), kept(home))
 
 
 def test_what_is_gone_is_forgotten(home):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import StorageUnavailable
 from engine.storage.ports import ExecutionQuery, Store
 from engine.storage.sqlite import DATABASE_FILE, open_store
 from engine.storage.sqlite.database import Database
@@ -135,6 +136,18 @@ async def test_rows_that_wait_for_a_lock_together_end_each_for_itself(tmp_path: 
     assert [type(end) for end in ends] == [asyncio.CancelledError, type(None), UnicodeEncodeError, type(None)]
     assert await store.executions.find(ExecutionQuery("tenant-a")) == [rows[3], rows[1], rows[0]]
     await store.lifetime.close()
+
+
+async def test_a_store_whose_last_row_failed_lets_go_of_its_file_all_the_same(tmp_path: Path):
+    """The last to close it moves the write-ahead log into it, so that a copy of the one file is whole."""
+    store = open_store(data_dir=tmp_path)
+    await store.executions.append(execution(1))
+    with pytest.raises(UnicodeEncodeError):
+        await store.executions.append(execution(2, error_message="half a pair \ud800"))
+    await store.lifetime.close()
+    assert not (tmp_path / f"{DATABASE_FILE}-wal").exists()
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await store.executions.append(execution(3))
 
 
 OPTIONAL = ["connection_id", "integration_id", "output", "error_code", "error_message"]

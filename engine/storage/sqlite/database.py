@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -140,6 +141,8 @@ class Database:
         with self._reading:
             if self._reader is not None:
                 self._reader.close()
+        with suppress(sqlite3.ProgrammingError):  # a row is being written, or it was closed before
+            self._one_by_one.close()  # a statement that failed stays in it, and would hold the file
         self._inline.close()
 
     def _count(self, pages: int) -> None:
