@@ -107,7 +107,8 @@ class Permits:
 
     def spend(self, buckets: Iterable[Bucket], now: float) -> bool:
         """Count one call in every bucket by permits that are at hand; where one has none: count nothing, False."""
-        moment, found = self._monotonic(), []
+        moment = self._monotonic()
+        found: list[Block] = []
         for bucket in buckets:
             block = self._blocks.get(bucket.key)
             # Two limits of one span share a block, so it needs a permit for each.
