@@ -324,6 +324,10 @@ def test_the_process_said_none_of_them(heard: Heard):
 
 def test_the_database_holds_none_of_them(heard: Heard):
     """In no file and no cell; the service token is there as a hash only."""
+    with heard.client("t-database") as client:
+        made = connect(client, next(iter(PLACES)), credentials=CREDENTIALS)
+        for mode in ("plain", "headers", "text", "xml", "form"):
+            assert execute(client, "tell", connectionId=made, input={"mode": mode, "note": ODD}).json()["success"]
     assert leaks(files_of(heard.service.data_dir), *SECRETS, TOKEN, heard.service.token) == []
     with closing(sqlite3.connect(heard.service.data_dir / "integrations.db")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
