@@ -70,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 CONNECTOR = Kind(FEE, specs_dir() / _MODEL, "calculate_fee", INPUT, {**_SHOP, "environment": "sandbox"}, _KEY)
-"""The fee by the connector that tenants use: computed defaults, parcels, fourteen parts of the fee, six rules more."""
+"""The fee by the connector that tenants use: a computed default, parcels, parts of the fee, 14 rules instead of 5."""
 
 
 class Instant:

@@ -48,20 +48,11 @@ class Draft:
     payload: Any = field(default=None, repr=False)
 
     def copy(self) -> Draft:
-        body = dict(self.body) if isinstance(self.body, dict) else self.body
-        return Draft(
-            self.method,
-            self.base,
-            dict(self.headers),
-            list(self.query),
-            self.kind,
-            body,
-            list(self.form),
-            self.query_options,
-            self.form_options,
-            self.send,
-            self.payload,
-        )
+        made = self.with_headers({})
+        made.query, made.form = list(self.query), list(self.form)
+        if isinstance(self.body, dict):
+            made.body = dict(self.body)
+        return made
 
     def with_headers(self, more: Mapping[str, str]) -> Draft:
         """The same request, everything but the headers shared."""
